@@ -1,0 +1,2 @@
+// Package schedule is how a room declares what it keeps about people.
+package schedule

@@ -1,0 +1,145 @@
+// Package feature fixes what a room of the chat is: one Feature value from which dispatch, discovery, schema, the record
+// schedule, erasure and the table of supported specifications follow. A second room must not change when a feature is added.
+//
+// Invariants:
+//   - A handler returns its answer; the dispatcher sends, counts and logs it.
+//   - The stages run once for each stanza, on the node of entry, in the order of the one list in server/features.go.
+//   - Persist runs inside the transaction whose commit makes the stanza acknowledged; it has no effect outside the transaction.
+//   - Rooms speak to later rooms through typed fields of the Envelope, never by import.
+package feature
+
+import (
+	"context"
+	"io/fs"
+	"time"
+
+	"writ/records"
+	"writ/store"
+	"writ/xmpp/jid"
+	"writ/xmpp/stanza"
+	"writ/xmpp/xml"
+)
+
+// Feature is a room as the house sees it. A nil field means "nothing to do here".
+type Feature struct {
+	Name   string          // the room's package name; also its log attribute and table prefix
+	Specs  []string        // "XEP-0313 1.1.3", as listed in spec/index.txt
+	Disco  Disco           // what service discovery says because this room exists
+	Schema fs.FS           // numbered migrations 001.sql …; nil without tables
+	Data   []records.Datum // what the room keeps about people; required with Schema
+
+	IQ       []IQ
+	Presence func(ctx context.Context, e *Envelope) (handled bool, err error) // first room that says handled ends the chain
+	Session  SessionHooks
+
+	Screen  func(ctx context.Context, e *Envelope) error // may refuse (*stanza.Error, or Drop); writes nothing
+	Shape   func(ctx context.Context, e *Envelope)       // replaces e.Stanza: strips forged elements and private markers
+	Persist *Persist
+	After   func(ctx context.Context, e *Envelope) // carbons, push; a failure is logged and undoes nothing
+
+	Start func(ctx context.Context) error
+	Stop  func(ctx context.Context) error
+}
+
+// Disco is a room's part of XEP-0030 answers.
+type Disco struct {
+	Domain     []string   // features of the domain
+	Account    []string   // features of every account's bare JID
+	Identities []Identity // of the domain
+	AccountIDs []Identity // of the account's bare JID
+	Items      func(ctx context.Context, r *Request) ([]Item, error)
+	Stream     []string // raw XML for <stream:features/> after login (XEP-0115 caps, roster versioning …)
+}
+
+// Identity is a disco#info identity.
+type Identity struct{ Category, Type, Name string }
+
+// Item is a disco#items item.
+type Item struct {
+	JID        jid.JID
+	Node, Name string
+}
+
+// Place says to which kind of address an IQ row answers.
+type Place uint8
+
+const (
+	AtDomain  Place = 1 << iota // the served domain
+	AtOwn                       // the sender's own bare JID, or no 'to'
+	AtAccount                   // the bare JID of another local account; the handler must authorise
+)
+
+// IQ is one row of the dispatch table: which request, where, and who answers. Two rows with the same key stop the start.
+type IQ struct {
+	Type   stanza.Type // stanza.Get or stanza.Set
+	Space  string      // namespace and name of the one payload
+	Local  string
+	At     Place
+	Handle func(ctx context.Context, r *Request) (Reply, error) // a *stanza.Error is answered as such; any other error is ours: internal-server-error
+}
+
+// Request is an IQ to be answered. The session that sent it takes no further stanza until it is answered (a set is a barrier).
+type Request struct {
+	Stanza  *stanza.Stanza
+	From    jid.JID              // full JID of the sender
+	To      jid.JID              // bare JID of the account, or the domain
+	Payload *xml.Element         // tree view of the one child
+	Session *Session             // nil when the sender is not a local session
+	Place   Place                // which one it was
+	Send    func(*stanza.Stanza) // for answers in several stanzas (MAM): sent to the requester before the reply
+}
+
+// Reply is the answer of a handler: the payload of the result (empty: a result without payload).
+type Reply struct {
+	Payload []byte
+	Then    func() // runs after the reply is queued (pushes that must come later)
+}
+
+// Envelope carries one message, presence or relayed IQ through the stages.
+type Envelope struct {
+	Stanza  *stanza.Stanza
+	From    jid.JID  // true sender (full JID of the session, or a foreign address, or ours)
+	To      jid.JID  // zero for broadcast presence; a message without 'to' has the sender's bare JID
+	Session *Session // nil when it does not come from a local session
+	Server  bool     // made by the server itself: Screen is passed over
+	Time    time.Time
+
+	// Set along the way.
+	Kind      string // what it is for the archive and the log: "chat", "encrypted", "receipt", "marker", "call", "headline", …
+	NoStore   bool   // hints, or a kind that is not kept
+	ArchiveID int64  // the recipient's archive id (XEP-0359), set in Persist
+	SentID    int64  // the sender's own archive id
+	Offline   bool   // kept for a recipient without an available session
+	Delivered int    // sessions reached in Deliver
+	Notice    string // set by Screen rooms in "warn" mode: told to the sender after delivery
+}
+
+// Persist is a room's part of the transaction.
+type Persist struct {
+	Wants func(e *Envelope) bool // cheap; an envelope nobody wants costs no transaction
+	Do    func(ctx context.Context, tx *store.Tx, e *Envelope) error
+}
+
+// SessionHooks follow a session's life. They run on the session's own goroutine.
+type SessionHooks struct {
+	Open   func(ctx context.Context, s *Session) // bound
+	Resume func(ctx context.Context, s *Session) // XEP-0198 resumption
+	Close  func(ctx context.Context, s *Session) // ended for good (not: hibernating)
+}
+
+// Router is what a room may ask of the house. xmpp/route implements it; features receive it at construction.
+type Router interface {
+	Domain() jid.JID
+	Local(j jid.JID) bool // is it of the served domain
+	Exists(ctx context.Context, account jid.JID) (bool, error)
+	Sessions(account jid.JID) []*Session                       // bound sessions of a bare JID, hibernating ones included
+	Submit(ctx context.Context, e *Envelope)                   // enters at Screen (Shape if e.Server); a refusal is answered to the sender
+	Deliver(ctx context.Context, to jid.JID, s *stanza.Stanza) // RFC 6121 §8 delivery without the stages: presence, pushes, carbons
+}
+
+// Drop is returned by Screen to discard an envelope in silence; it is counted.
+var Drop = dropError{}
+
+type dropError struct{}
+
+func (dropError) Error() string { return "dropped" }

@@ -1,0 +1,43 @@
+package feature
+
+import (
+	"sync/atomic"
+
+	"writ/xmpp/jid"
+	"writ/xmpp/stanza"
+)
+
+// Session is a bound client session as the rooms see it. The fields marked atomic may be read from any goroutine;
+// the others belong to the session's own goroutine. c2s makes it and gives it its Outlet.
+type Session struct {
+	JID jid.JID // full JID; never changes after bind
+
+	Carbons   atomic.Bool                   // XEP-0280 enabled
+	Inactive  atomic.Bool                   // XEP-0352 inactive
+	Roster    atomic.Bool                   // has asked for the roster: gets roster pushes (RFC 6121 §2.1.6)
+	Blocklist atomic.Bool                   // has asked for the block list: gets pushes (XEP-0191 §3.3)
+	Presence  atomic.Pointer[stanza.Stanza] // last broadcast presence; nil = unavailable
+	Priority  atomic.Int32                  // of that presence, -128 … 127
+	Caps      atomic.Pointer[Caps]          // what entity capabilities say of this client (XEP-0115), once known
+
+	Out Outlet
+}
+
+// Available reports whether the session has sent available presence.
+func (s *Session) Available() bool { return s.Presence.Load() != nil }
+
+// Caps is the part of a client's disco#info that rooms ask for.
+type Caps struct {
+	Ver    string
+	Notify map[string]bool // PEP nodes with "+notify"
+}
+
+// Outlet is the way to the client. c2s implements it.
+type Outlet interface {
+	// Push queues a stanza for the client and never blocks. A full queue ends the connection; the session stays resumable.
+	Push(s *stanza.Stanza)
+	// Hibernating reports a session whose connection is gone and that may yet be resumed.
+	Hibernating() bool
+	// Close ends the session with a stream error condition (RFC 6120 §4.9.3).
+	Close(condition, text string)
+}
