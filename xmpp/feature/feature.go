@@ -112,6 +112,7 @@ type Envelope struct {
 	Offline   bool   // kept for a recipient without an available session
 	Delivered int    // sessions reached in Deliver
 	Notice    string // set by Screen rooms in "warn" mode: told to the sender after delivery
+	Again     bool   // left unacknowledged by a session that ended (XEP-0198 §5): it enters at Persist a second time. Archives and ledgers pass it over; offline keeps it
 }
 
 // Persist is a room's part of the transaction.
@@ -135,6 +136,9 @@ type Router interface {
 	Sessions(account jid.JID) []*Session                       // bound sessions of a bare JID, hibernating ones included
 	Submit(ctx context.Context, e *Envelope)                   // enters at Screen (Shape if e.Server); a refusal is answered to the sender
 	Deliver(ctx context.Context, to jid.JID, s *stanza.Stanza) // RFC 6121 §8 delivery without the stages: presence, pushes, carbons
+	// Ask sends a request from the server to a session. done gets the answer, matched by id, sender and kind, or nil when the
+	// session ended or 60 s passed. It runs on the session's goroutine (or a timer's) and must not block. An empty id is filled in.
+	Ask(s *Session, iq *stanza.Stanza, done func(reply *stanza.Stanza))
 }
 
 // Drop is returned by Screen to discard an envelope in silence; it is counted.
