@@ -23,6 +23,7 @@ import (
 	_ "github.com/transparency-dev/tessera/client"
 	_ "github.com/transparency-dev/tessera/storage/posix"
 	_ "github.com/xdg-go/scram"
+	_ "github.com/xdg-go/stringprep"
 	_ "go.uber.org/goleak"
 	_ "golang.org/x/crypto/chacha20poly1305"
 	_ "golang.org/x/crypto/hkdf"
