@@ -50,7 +50,9 @@ func Country(jurisdiction string) string {
 }
 
 // Within reports whether jurisdiction j lies within scope: equal, or a subdivision of that country.
-func Within(j, scope string) bool { return j == scope || len(scope) == 2 && strings.HasPrefix(j, scope+"-") }
+func Within(j, scope string) bool {
+	return j == scope || len(scope) == 2 && strings.HasPrefix(j, scope+"-")
+}
 
 // JurisdictionName is the English name of a jurisdiction; a subdivision is named by its country and code.
 func JurisdictionName(j string) string {
