@@ -20,28 +20,24 @@ type Datum struct {
 	Export func(ctx context.Context, o *Opened, emit func(values ...any) error) error
 
 	// Erase deletes every row of the account (a bare JID), also those in which it is the other party. Nil only for rows that name no
-	// account of the chat.
+	// account of the chat, and where another datum of the same tables erases them. EraseRows makes the usual one.
 	Erase func(ctx context.Context, tx *store.Tx, account string) error
 
 	// Sweep deletes at most a few thousand rows older than before, not those of an account for which held is true, and says how many.
 	// It is called again, each time in a transaction of its own, until it says 0. With Retention Expiry, before is the present.
-	// Nil for Account and Permanent. SweepRows makes the usual one.
+	// Nil for Account and Permanent, and where another datum of the same tables sweeps them. SweepRows makes the usual one.
 	Sweep func(ctx context.Context, tx *store.Tx, before time.Time, held func(account string) bool) (int64, error)
 }
 
-// Check reports what is wrong with the declaration.
-func (d Datum) Check() error {
+// check reports what is wrong with the declaration, nil if nothing.
+func (d Datum) check() error {
 	errs := []error{d.Datum.Check()}
 	bad := func(text string) { errs = append(errs, fmt.Errorf("records: datum %q: %s", d.Name, text)) }
 	if (d.Export == nil) != (d.Process == schedule.Never) {
 		bad("a datum has an Export exactly if some process reaches it")
 	}
-	stays := d.Retention == schedule.Account || d.Retention == schedule.Permanent
-	if stays && d.Sweep != nil {
+	if (d.Retention == schedule.Account || d.Retention == schedule.Permanent) && d.Sweep != nil {
 		bad("rows kept for good or while the account lives are not swept")
-	}
-	if !stays && d.Sweep == nil && len(d.Tables) > 0 {
-		bad("rows with a term need a Sweep")
 	}
 	if d.Erase == nil && len(d.Tables) > 0 && d.Category.Producible() {
 		bad("rows about an account need an Erase")
@@ -62,7 +58,7 @@ type Room struct {
 type Opened struct {
 	account  string
 	from, to time.Time
-	read     reader
+	read     store.Reader
 	open     bool
 }
 
@@ -77,6 +73,22 @@ func (o *Opened) From() time.Time { return o.from }
 
 // To is the end of the window, exclusive.
 func (o *Opened) To() time.Time { return o.to }
+
+// Query reads from the database, as store.DB.Query does.
+func (o *Opened) Query(ctx context.Context, sql string, args ...any) (*store.Rows, error) {
+	if !o.open {
+		return nil, ErrNotOpen
+	}
+	return o.read.Query(ctx, sql, args...)
+}
+
+// QueryRow reads at most one row, as store.DB.QueryRow does.
+func (o *Opened) QueryRow(ctx context.Context, sql string, args ...any) *store.Row {
+	if !o.open {
+		return store.NoRow(ErrNotOpen)
+	}
+	return o.read.QueryRow(ctx, sql, args...)
+}
 
 // Sink takes what an extraction finds. Calls come in order: for each account, for each datum in the order of the schedule, Begin,
 // then Row for each row, then End. A datum without rows has Begin and End(0): "no records held" is an answer of its own.

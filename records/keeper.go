@@ -1,0 +1,320 @@
+package records
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"writ/clock"
+	"writ/schedule"
+	"writ/store"
+)
+
+// Keeper deletes what is past its term, erases accounts, and shows a person their own records. The desk is never handed one.
+type Keeper struct {
+	r *Records
+
+	mu      sync.Mutex // one sweep at a time
+	timer   clock.Timer
+	stopped bool
+	life    sync.Mutex // guards timer and stopped
+}
+
+// Swept is what one sweep did.
+type Swept struct {
+	Deleted  map[string]int64 // rows by datum
+	Holds    int64            // preservations that ended by their term
+	Scrubbed bool             // deleted rows were removed from the files
+}
+
+// Start sweeps now and then at the configured pace, until Stop. A sweep that fails is logged, and the next is due as usual.
+func (k *Keeper) Start(ctx context.Context) error {
+	k.life.Lock()
+	defer k.life.Unlock()
+	k.stopped = false
+	k.arm(ctx, 0)
+	return nil
+}
+
+func (k *Keeper) arm(ctx context.Context, d time.Duration) {
+	k.timer = k.r.clock.AfterFunc(d, func() {
+		k.life.Lock()
+		over := k.stopped || ctx.Err() != nil
+		k.life.Unlock()
+		if over {
+			return
+		}
+		if _, err := k.Sweep(ctx); err != nil && ctx.Err() == nil {
+			k.r.log.Error("sweep failed", "err", err)
+		}
+		k.life.Lock()
+		defer k.life.Unlock()
+		if !k.stopped {
+			k.arm(ctx, k.r.config.Sweep.Std())
+		}
+	})
+}
+
+// Stop ends the sweeping and waits for one that runs.
+func (k *Keeper) Stop(context.Context) error {
+	k.life.Lock()
+	k.stopped = true
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+	k.life.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return nil
+}
+
+// Sweep ends the holds whose time has come, deletes what is past its term, finishes erasures that a hold kept up, and removes the
+// deleted rows from the files if that is due.
+func (k *Keeper) Sweep(ctx context.Context) (Swept, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := Swept{Deleted: map[string]int64{}}
+	now := k.r.clock.Now()
+	err := k.r.db.Write(ctx, func(tx *store.Tx) error {
+		var err error
+		if s.Holds, err = endHolds(ctx, tx, `until <= $3`, Expired, now, store.Time(now)); err != nil {
+			return err
+		}
+		return closeCalls(ctx, tx, now.Add(-callTerm))
+	})
+	if err != nil {
+		return s, fmt.Errorf("records: sweeping: %w", err)
+	}
+	var errs []error
+	for _, d := range k.r.data() {
+		n, err := k.sweepDatum(ctx, d, now)
+		s.Deleted[d.Name] += n
+		errs = append(errs, err)
+	}
+	errs = append(errs, k.finishErasures(ctx))
+	if err := errors.Join(errs...); err != nil {
+		return s, fmt.Errorf("records: sweeping: %w", err)
+	}
+	if err := k.r.db.Write(ctx, func(tx *store.Tx) error { // all that an ended hold kept is deleted by now
+		_, err := tx.Exec(ctx, `UPDATE gate_hold SET swept = $1 WHERE ended <> 0 AND ended <= $1 AND swept = 0`, store.Time(now))
+		return err
+	}); err != nil {
+		return s, fmt.Errorf("records: sweeping: %w", err)
+	}
+	s.Scrubbed, err = k.scrub(ctx, now)
+	if err != nil {
+		return s, fmt.Errorf("records: sweeping: %w", err)
+	}
+	return s, nil
+}
+
+// sweepDatum deletes what of d is past its term, in pieces.
+func (k *Keeper) sweepDatum(ctx context.Context, d Datum, now time.Time) (total int64, err error) {
+	if d.Sweep == nil {
+		return 0, nil
+	}
+	before := now
+	if term, ok := k.r.Schedule().Term(d.Datum); ok {
+		before = now.Add(-term)
+	}
+	for {
+		var n int64
+		err := k.r.db.Write(ctx, func(tx *store.Tx) error {
+			held, err := heldFor(ctx, tx, d.Category)
+			if err != nil {
+				return err
+			}
+			if n, err = d.Sweep(ctx, tx, before, func(a string) bool { return held[a] }); err != nil || n == 0 {
+				return err
+			}
+			return soil(ctx, tx, now)
+		})
+		total += n
+		if err != nil {
+			return total, fmt.Errorf("datum %s: %w", d.Name, err)
+		}
+		if n == 0 {
+			return total, nil
+		}
+	}
+}
+
+// Erase deletes every record of an account, in the caller's transaction, except what a preservation holds; that goes when the hold
+// ends. The rows leave the files within 24 hours. The account's own room deletes the account as its datum says.
+func (k *Keeper) Erase(ctx context.Context, tx *store.Tx, account string) error {
+	left, err := k.erase(ctx, tx, account)
+	if err != nil {
+		return err
+	}
+	now := k.r.clock.Now()
+	if left {
+		_, err = tx.Exec(ctx, `INSERT INTO records_erased (account, at) VALUES ($1, $2) ON CONFLICT (account) DO NOTHING`, account, store.Time(now))
+		if err != nil {
+			return fmt.Errorf("records: erasing: %w", err)
+		}
+	}
+	return soil(ctx, tx, now)
+}
+
+// erase deletes what is not held and reports whether something is.
+func (k *Keeper) erase(ctx context.Context, tx *store.Tx, account string) (left bool, err error) {
+	held := map[schedule.Category]bool{}
+	rows, err := tx.Query(ctx, `SELECT DISTINCT category FROM gate_hold_account WHERE account = $1 AND active = 1`, account)
+	if err != nil {
+		return false, fmt.Errorf("records: erasing: %w", err)
+	}
+	for rows.Next() {
+		var c string
+		if err := rows.Scan(&c); err != nil {
+			rows.Close()
+			return false, fmt.Errorf("records: erasing: %w", err)
+		}
+		held[schedule.Category(c)] = true
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return false, fmt.Errorf("records: erasing: %w", err)
+	}
+	kept := map[string]bool{} // tables of held data: a datum that shares one with them must not empty it
+	for _, d := range k.r.data() {
+		if held[d.Category] {
+			for _, t := range d.Tables {
+				kept[t] = true
+			}
+		}
+	}
+	for _, d := range k.r.data() {
+		if d.Erase == nil {
+			continue
+		}
+		keep := held[d.Category]
+		for _, t := range d.Tables {
+			keep = keep || kept[t]
+		}
+		if keep {
+			left = true
+			continue
+		}
+		if err := d.Erase(ctx, tx, account); err != nil {
+			return left, fmt.Errorf("records: erasing %s: %w", d.Name, err)
+		}
+	}
+	return left, nil
+}
+
+// Awaited reports whether an account of this name was erased while a preservation kept a part of it. Until that ends the name must
+// not be given to another person, whose records would be mixed with the old ones and erased with them.
+func (k *Keeper) Awaited(ctx context.Context, r store.Reader, account string) (bool, error) {
+	var n int
+	if err := r.QueryRow(ctx, `SELECT count(*) FROM records_erased WHERE account = $1`, account).Scan(&n); err != nil {
+		return false, fmt.Errorf("records: asking for an erased account: %w", err)
+	}
+	return n > 0, nil
+}
+
+// finishErasures erases what is left of erased accounts that nothing holds any more.
+func (k *Keeper) finishErasures(ctx context.Context) error {
+	return k.r.db.Write(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT account FROM records_erased ORDER BY account`)
+		if err != nil {
+			return err
+		}
+		var accounts []string
+		for rows.Next() {
+			var a string
+			if err := rows.Scan(&a); err != nil {
+				rows.Close()
+				return err
+			}
+			accounts = append(accounts, a)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			left, err := k.erase(ctx, tx, a)
+			if err != nil {
+				return err
+			}
+			if left {
+				continue
+			}
+			if _, err := tx.Exec(ctx, `DELETE FROM records_erased WHERE account = $1`, a); err != nil {
+				return err
+			}
+			if err := soil(ctx, tx, k.r.clock.Now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// soil notes that the files hold deleted rows since now, unless they did before.
+func soil(ctx context.Context, tx *store.Tx, now time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO records_pace (name, at) VALUES ('soiled', $1) ON CONFLICT (name) DO NOTHING`, store.Time(now))
+	if err != nil {
+		return fmt.Errorf("records: noting a deletion: %w", err)
+	}
+	return nil
+}
+
+// scrub removes deleted rows from the files if there are some and the last time is long enough ago. What is known of it is kept in
+// the database, so that restarts neither scrub again nor forget: "soiled" since when deleted rows are in the files, "scrubbing"
+// the same while a scrub runs (what is deleted meanwhile soils anew), "scrubbed" the last time.
+func (k *Keeper) scrub(ctx context.Context, now time.Time) (bool, error) {
+	var soiled, last int64
+	err := k.r.db.QueryRow(ctx, `SELECT coalesce(max(CASE WHEN name <> 'scrubbed' THEN at END), 0), coalesce(max(CASE WHEN name = 'scrubbed' THEN at END), 0)
+		FROM records_pace`).Scan(&soiled, &last)
+	if err != nil {
+		return false, err
+	}
+	if soiled != 0 && last != 0 && now.Sub(store.FromTime(last)) < k.r.config.Scrub.Std() {
+		return false, nil
+	}
+	if soiled != 0 {
+		if err := k.r.db.Write(ctx, func(tx *store.Tx) error {
+			return execAll(ctx, tx, now, `INSERT INTO records_pace (name, at) VALUES ('scrubbing', $1) ON CONFLICT (name) DO NOTHING`,
+				`DELETE FROM records_pace WHERE name = 'soiled' AND $1 > 0`)
+		}); err != nil {
+			return false, err
+		}
+		if err := k.r.db.Scrub(ctx); err != nil {
+			return false, err
+		}
+	}
+	return soiled != 0, k.r.db.Write(ctx, func(tx *store.Tx) error {
+		if err := execAll(ctx, tx, now, `UPDATE gate_hold SET scrubbed = $1 WHERE swept <> 0 AND scrubbed = 0`); err != nil || soiled == 0 {
+			return err
+		}
+		return execAll(ctx, tx, now, `DELETE FROM records_pace WHERE name = 'scrubbing' AND $1 > 0`,
+			`INSERT INTO records_pace (name, at) VALUES ('scrubbed', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`)
+	})
+}
+
+// execAll runs statements that each take the time as $1.
+func execAll(ctx context.Context, tx *store.Tx, now time.Time, texts ...string) error {
+	for _, text := range texts {
+		if _, err := tx.Exec(ctx, text, store.Time(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Own shows a person what is held about them: every datum that can be produced, by the same exports, without a window. The caller
+// must have authenticated the person as the account's holder.
+func (k *Keeper) Own(ctx context.Context, account string, into Sink) error {
+	from, to := time.Unix(0, 0).UTC(), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, d := range k.r.data() {
+		if d.Export == nil {
+			continue
+		}
+		o := &Opened{account: account, from: from, to: to, read: k.r.db, open: true}
+		if _, err := export(ctx, d, o, into); err != nil {
+			return err
+		}
+	}
+	return nil
+}

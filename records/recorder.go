@@ -1,0 +1,73 @@
+package records
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"writ/store"
+)
+
+// Recorder writes metadata in the caller's transaction. What the settings do not keep it does not write.
+type Recorder struct{ config Config }
+
+// SignIn is one sign-in of an app. It has no field for what anyone said, nor for a secret.
+type SignIn struct {
+	Account   string // bare JID
+	Time      time.Time
+	Addr      netip.AddrPort // of the app as the server sees it
+	Client    string         // software, as told
+	Device    string         // as told
+	TLS       string         // "TLS 1.3"
+	Cipher    string
+	Mechanism string // "SCRAM-SHA-256-PLUS"
+}
+
+// maxTold bounds what an app may have recorded about itself, in bytes.
+const maxTold = 200
+
+// SignIn records a sign-in. With a term of zero it does nothing.
+func (r *Recorder) SignIn(ctx context.Context, tx *store.Tx, s SignIn) error {
+	if r.config.SignIns == 0 {
+		return nil
+	}
+	ip := ""
+	if s.Addr.Addr().IsValid() {
+		ip = s.Addr.Addr().Unmap().WithZone("").String()
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO records_signin (account, at, ip, port, client, device, tls, cipher, mechanism)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, s.Account, store.Time(s.Time), ip, int64(s.Addr.Port()),
+		told(s.Client), told(s.Device), told(s.TLS), told(s.Cipher), told(s.Mechanism))
+	if err != nil {
+		return fmt.Errorf("records: recording a sign-in: %w", err)
+	}
+	return nil
+}
+
+// Seen notes that the account was connected at t. It never moves back.
+func (r *Recorder) Seen(ctx context.Context, tx *store.Tx, account string, t time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO records_seen (account, at) VALUES ($1, $2)
+		ON CONFLICT (account) DO UPDATE SET at = excluded.at WHERE excluded.at > records_seen.at`, account, store.Time(t))
+	if err != nil {
+		return fmt.Errorf("records: recording last seen: %w", err)
+	}
+	return nil
+}
+
+// told makes what an app says of itself fit to be stored and shown: valid UTF-8 without control characters, cut at maxTold.
+func told(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s)
+	for len(s) > maxTold {
+		_, n := utf8.DecodeLastRuneInString(s[:maxTold+1])
+		s = s[:maxTold+1-n]
+	}
+	return s
+}

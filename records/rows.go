@@ -1,0 +1,78 @@
+package records
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"writ/schedule"
+	"writ/store"
+)
+
+// sweepPiece bounds the rows that one transaction of a sweep deletes, so that the group commit is not held up.
+const sweepPiece = 2000
+
+var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// SweepRows makes the Sweep of a table with a time column in microseconds (store.Time) and one or more columns that name accounts:
+// rows are left while one of these accounts is held for the category. An index must begin with the time column.
+func SweepRows(c schedule.Category, table, timeColumn string, accountColumns ...string) func(context.Context, *store.Tx, time.Time, func(string) bool) (int64, error) {
+	unheld := unheld(table, 2, accountColumns)
+	// The time of the last row of a piece bounds the delete; rows of the same microsecond go with it.
+	text := fmt.Sprintf(`DELETE FROM %[1]s WHERE %[2]s <= (SELECT max(piece.t) FROM (SELECT %[2]s AS t FROM %[1]s WHERE %[2]s < $1 AND %[3]s ORDER BY %[2]s LIMIT %[4]d) AS piece) AND %[3]s`,
+		table, timeColumn, unheld, sweepPiece)
+	mustIdentify(table, append([]string{timeColumn}, accountColumns...))
+	return func(ctx context.Context, tx *store.Tx, before time.Time, _ func(string) bool) (int64, error) {
+		n, err := tx.Exec(ctx, text, store.Time(before), string(c))
+		if err != nil {
+			return 0, fmt.Errorf("records: sweeping %s: %w", table, err)
+		}
+		return n, nil
+	}
+}
+
+// EraseRows makes the Erase of a table with one or more columns that name accounts: every row that names the account goes, except
+// those that are held for the category on behalf of another account that they name.
+func EraseRows(c schedule.Category, table string, accountColumns ...string) func(context.Context, *store.Tx, string) error {
+	mustIdentify(table, accountColumns)
+	var is []string
+	for _, col := range accountColumns {
+		is = append(is, col+" = $1")
+	}
+	text := fmt.Sprintf(`DELETE FROM %s WHERE (%s)`, table, strings.Join(is, " OR "))
+	args := []any{""}
+	if len(accountColumns) > 1 {
+		text += " AND " + unheld(table, 2, accountColumns)
+		args = append(args, string(c))
+	}
+	return func(ctx context.Context, tx *store.Tx, account string) error {
+		bound := append([]any{account}, args[1:]...)
+		if _, err := tx.Exec(ctx, text, bound...); err != nil {
+			return fmt.Errorf("records: erasing from %s: %w", table, err)
+		}
+		return nil
+	}
+}
+
+// unheld is the condition that no account of the row is held for the category in parameter n.
+func unheld(table string, n int, accountColumns []string) string {
+	var conds []string
+	for _, col := range accountColumns {
+		conds = append(conds, fmt.Sprintf(`NOT EXISTS (SELECT 1 FROM gate_hold_account h WHERE h.account = %s.%s AND h.category = $%d AND h.active = 1)`, table, col, n))
+	}
+	if len(conds) == 0 {
+		return fmt.Sprintf("$%d <> ''", n)
+	}
+	return strings.Join(conds, " AND ")
+}
+
+// mustIdentify panics on a name that is none: these are constants of the program, and the only parts of the text that are not bound.
+func mustIdentify(table string, columns []string) {
+	for _, name := range append([]string{table}, columns...) {
+		if !identifier.MatchString(name) {
+			panic("records: not a name of a table or column: " + name)
+		}
+	}
+}
