@@ -49,7 +49,7 @@ func BeforeLogin() Limits {
 
 // AfterLogin are the limits for an authenticated peer whose stanzas may have at most bytes bytes (XEP-0478 advertises it).
 func AfterLogin(bytes int) Limits {
-	return Limits{Bytes: bytes, Elements: max(1000, bytes/16), Depth: 64, Attrs: 128, AttrBytes: min(bytes, 64<<10), Decls: 1000}
+	return Limits{Bytes: bytes, Elements: max(1000, bytes/16), Depth: 64, Attrs: 128, AttrBytes: min(bytes, 64<<10), Decls: 256}
 }
 
 // Error is a fault of the peer's bytes. It ends the stream with its condition (RFC 6120 §4.9.3).
@@ -96,8 +96,9 @@ type Raw struct {
 	Bytes    []byte // the whole element; owned by the receiver of the event, never written again
 	In, Out  int    // Bytes[In:Out] is what stands between its tags
 	Children []Child
-	Content  string // default namespace in force around children: a child whose bytes declare none has it
-	Text     bool   // there is text other than white space beside the children
+	Content  string // the namespace of a child whose bytes declare none: that of the element itself
+
+	outer []binding
 }
 
 // Child is an element directly inside a first-level element.
