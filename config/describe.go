@@ -165,8 +165,13 @@ func (d *describer) values(v reflect.Value) {
 			continue
 		}
 		d.line("# %s (%s)", f.Tag.Get("doc"), typeName(f.Type))
-		value := v.FieldByIndex(f.Index)
-		b, err := toml.Marshal(map[string]any{f.key[0]: value.Interface()})
+		value := v.FieldByIndex(f.Index).Interface()
+		if m, ok := value.(encoding.TextMarshaler); ok { // toml would print a Secret, since it is a string
+			if b, err := m.MarshalText(); err == nil {
+				value = string(b)
+			}
+		}
+		b, err := toml.Marshal(map[string]any{f.key[0]: value})
 		if err != nil && d.err == nil {
 			d.err = fmt.Errorf("config: describing %s: %w", f.key[0], err)
 		}

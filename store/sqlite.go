@@ -39,8 +39,8 @@ func openSQLite(ctx context.Context, e *engine, path string) error {
 		if err := s.prepare(c); err != nil {
 			return err
 		}
-		return c.SetAuthorizer(func(a sqlite3.AuthorizerActionCode, n3, n4, schema, inner string) sqlite3.AuthorizerReturnCode {
-			return authorize(e.current, a, n3, n4, schema, inner)
+		return c.SetAuthorizer(func(a sqlite3.AuthorizerActionCode, n3, n4, _, _ string) sqlite3.AuthorizerReturnCode {
+			return authorize(e.current, a, n3)
 		})
 	})
 	if err != nil {
@@ -118,14 +118,14 @@ func (s *sqlite) openReads(sc *scope) (*pool, error) {
 		if err := c.Exec("PRAGMA query_only=ON"); err != nil {
 			return err
 		}
-		return c.SetAuthorizer(func(a sqlite3.AuthorizerActionCode, n3, n4, schema, inner string) sqlite3.AuthorizerReturnCode {
+		return c.SetAuthorizer(func(a sqlite3.AuthorizerActionCode, n3, n4, _, _ string) sqlite3.AuthorizerReturnCode {
 			switch {
 			case a == sqlite3.AUTH_PRAGMA && n3 == "query_only" && n4 == "":
 				return sqlite3.AUTH_OK // the driver asks for it
 			case a == sqlite3.AUTH_PRAGMA, a == sqlite3.AUTH_ATTACH:
 				return sqlite3.AUTH_DENY // query_only=OFF would be one
 			}
-			return authorize(sc, a, n3, n4, schema, inner)
+			return authorize(sc, a, n3)
 		})
 	})
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *sqlite) openReads(sc *scope) (*pool, error) {
 }
 
 // authorize says what a statement of a scope may do: read and change its own tables, call functions, and nothing else.
-func authorize(s *scope, a sqlite3.AuthorizerActionCode, table, _, schema, inner string) sqlite3.AuthorizerReturnCode {
+func authorize(s *scope, a sqlite3.AuthorizerActionCode, table string) sqlite3.AuthorizerReturnCode {
 	if s == nil {
 		return sqlite3.AUTH_OK
 	}
@@ -146,8 +146,9 @@ func authorize(s *scope, a sqlite3.AuthorizerActionCode, table, _, schema, inner
 	case sqlite3.AUTH_SELECT, sqlite3.AUTH_FUNCTION, sqlite3.AUTH_RECURSIVE, sqlite3.AUTH_TRANSACTION:
 		return sqlite3.AUTH_OK
 	case sqlite3.AUTH_READ:
-		// A subquery or a WITH table has no schema; json_each and json_tree have no rows of their own.
-		if schema == "" || table == "json_each" || table == "json_tree" || s.holds(table) {
+		// json_each and json_tree have no rows of their own. A WITH table of which no column is read looks like a table: its name must
+		// then begin as the room's tables do.
+		if table == "json_each" || table == "json_tree" || s.holds(table) {
 			return sqlite3.AUTH_OK
 		}
 	case sqlite3.AUTH_INSERT, sqlite3.AUTH_UPDATE, sqlite3.AUTH_DELETE:

@@ -5,6 +5,8 @@
 // report); a value, once released, never changes its meaning.
 package law
 
+import "writ/schedule"
+
 // Instrument is the legal process that compels, or the request that asks.
 type Instrument string
 
@@ -70,5 +72,5 @@ func (i Instrument) Preserves() bool { return i == Preservation || i == EPOCPR }
 // Secret reports whether the instrument belongs to a class that the law lets be counted in bands only (50 USC 1874).
 func (i Instrument) Secret() bool { return i == SecurityLetter }
 
-// Category is a data category of the record schedule, by its stable name (schedule.Category holds the texts).
-type Category string
+// Category is a data category of the record schedule, which holds its text.
+type Category = schedule.Category

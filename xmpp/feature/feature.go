@@ -114,10 +114,12 @@ type Envelope struct {
 	Notice    string // set by Screen rooms in "warn" mode: told to the sender after delivery
 	Initial   bool   // presence: this broadcast made the session available for messages (RFC 6121 §4.2, §8.5.2.1.1); rooms send what waited in After
 	Mute      bool   // a message that reached nobody and is not kept is dropped, not bounced: chat states, markers (XEP-0160 §3)
+	Away      bool   // set before Persist.Do: no session would get it now (RFC 6121 §8.5.2.2); the offline room's sign to keep it and set Offline
 	Again     bool   // left unacknowledged by a session that ended (XEP-0198 §5): it enters at Persist a second time. Archives and ledgers pass it over; offline keeps it
 }
 
-// Persist is a room's part of the transaction.
+// Persist is a room's part of the transaction. Do may replace e.Stanza (to add a stanza-id) and set ArchiveID, SentID and Offline;
+// when the transaction runs a second time these are as before the first.
 type Persist struct {
 	Wants func(e *Envelope) bool // cheap; an envelope nobody wants costs no transaction
 	Do    func(ctx context.Context, tx *store.Tx, e *Envelope) error

@@ -7,13 +7,20 @@
 //   - Between two parties stanzas keep their order (RFC 6120 §10.1): what a session sends while earlier messages of it are
 //     still to be committed waits behind them.
 //   - An IQ request gets exactly one answer; an error never answers an error.
-//   - What an unknown account answers is, byte for byte, what an account without a session answers.
+//   - What an unknown account answers to an IQ is, byte for byte, what an account without a session answers.
+//   - A message that was accepted is delivered, kept by a room, or answered with an error. It does not vanish between a
+//     session's end and the offline store: what found its session gone goes through Persist a second time (Envelope.Again).
 package route
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"sync"
 
+	"writ/clock"
+	"writ/obs"
 	"writ/store"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
@@ -28,6 +35,7 @@ type Accounts interface {
 
 // Remote carries stanzas to other domains. Without one a foreign address is answered with remote-server-not-found.
 type Remote interface {
+	// Send takes the stanza over; an error is answered to its sender.
 	Send(ctx context.Context, s *stanza.Stanza) error
 }
 
@@ -36,41 +44,186 @@ type Config struct {
 	Domain       jid.JID // the served domain
 	DB           *store.DB
 	Accounts     Accounts
+	Clock        clock.Clock // nil is the system's
 	Log          *slog.Logger
-	MaxResources int    // bound sessions of one account, hibernating ones included; 0 means 10
-	MaxInFlight  int    // messages of one session that may wait for their commit; 0 means 256
-	Remote       Remote // nil without federation
+	Metrics      *obs.Metrics // nil counts in vain
+	MaxResources int          // bound sessions of one account, hibernating ones included; 0 means 10
+	MaxInFlight  int          // messages of one session that may wait for their commit; 0 means 256
+	Remote       Remote       // nil without federation
 }
 
 // Router implements feature.Router.
-type Router struct{ c Config }
+type Router struct {
+	c   Config
+	log *slog.Logger
+	ctx context.Context // for what outlives the session that asked for it
+	m   metrics
+
+	features []*feature.Feature
+	rooms    stages
+	table    map[iqKey]func(context.Context, *feature.Request) (feature.Reply, error)
+
+	sessions [shards]shard
+	landed   landing
+	house    Sender // the way in of what rooms submit
+	asks     asks
+}
+
+// stages are the rooms' functions, in order, without the nil ones.
+type stages struct {
+	screen   []func(context.Context, *feature.Envelope) error
+	shape    []func(context.Context, *feature.Envelope)
+	persist  []*feature.Persist
+	after    []func(context.Context, *feature.Envelope)
+	presence []func(context.Context, *feature.Envelope) (bool, error)
+	open     []func(context.Context, *feature.Session)
+	resume   []func(context.Context, *feature.Session)
+	close    []func(context.Context, *feature.Session)
+}
 
 var _ feature.Router = (*Router)(nil)
 
 // New returns a router without rooms. Rooms take it at construction; Use then gives it the rooms.
-func New(c Config) *Router { return &Router{c: c} }
+func New(c Config) *Router {
+	if c.Clock == nil {
+		c.Clock = clock.System()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.MaxResources == 0 {
+		c.MaxResources = 10
+	}
+	if c.MaxInFlight == 0 {
+		c.MaxInFlight = 256
+	}
+	r := &Router{c: c, log: c.Log.With("room", "route"), ctx: context.Background(), m: newMetrics(c.Metrics)}
+	r.table = map[iqKey]func(context.Context, *feature.Request) (feature.Reply, error){}
+	r.asks.open = map[askKey]*ask{}
+	r.landed.router = r
+	for i := range r.sessions {
+		r.sessions[i].bound = map[jid.JID][]*feature.Session{}
+	}
+	return r
+}
 
 // Use sets the rooms in the order of the stages and builds the IQ table. It refuses two rows with the same key. Call it once,
 // before there are sessions.
-func (r *Router) Use(features []*feature.Feature) error { return nil }
+func (r *Router) Use(features []*feature.Feature) error {
+	names := map[string]bool{}
+	owner := map[iqKey]string{}
+	for _, f := range features {
+		if names[f.Name] {
+			return fmt.Errorf("route: two rooms are named %q", f.Name)
+		}
+		names[f.Name] = true
+		for _, q := range f.IQ {
+			for _, p := range []feature.Place{feature.AtDomain, feature.AtOwn, feature.AtAccount} {
+				if q.At&p == 0 {
+					continue
+				}
+				k := iqKey{q.Type, q.Space, q.Local, p}
+				if o := owner[k]; o != "" {
+					return fmt.Errorf("route: %s and %s both answer iq %s {%s}%s at place %d", o, f.Name, q.Type, q.Space, q.Local, p)
+				}
+				owner[k] = f.Name
+				r.table[k] = q.Handle
+			}
+		}
+		r.rooms.add(f)
+	}
+	r.features = features
+	return nil
+}
+
+func (s *stages) add(f *feature.Feature) {
+	s.screen = some(s.screen, f.Screen, f.Screen != nil)
+	s.shape = some(s.shape, f.Shape, f.Shape != nil)
+	s.persist = some(s.persist, f.Persist, f.Persist != nil)
+	s.after = some(s.after, f.After, f.After != nil)
+	s.presence = some(s.presence, f.Presence, f.Presence != nil)
+	s.open = some(s.open, f.Session.Open, f.Session.Open != nil)
+	s.resume = some(s.resume, f.Session.Resume, f.Session.Resume != nil)
+	s.close = some(s.close, f.Session.Close, f.Session.Close != nil)
+}
+
+func some[T any](list []T, v T, ok bool) []T {
+	if ok {
+		return append(list, v)
+	}
+	return list
+}
+
+// Features returns the rooms in order.
+func (r *Router) Features() []*feature.Feature { return r.features }
 
 // Domain implements feature.Router.
 func (r *Router) Domain() jid.JID { return r.c.Domain }
 
 // Local implements feature.Router.
-func (r *Router) Local(j jid.JID) bool { return false }
+func (r *Router) Local(j jid.JID) bool { return j.Domainpart() == r.c.Domain.Domainpart() }
 
 // Exists implements feature.Router.
-func (r *Router) Exists(ctx context.Context, account jid.JID) (bool, error) { return false, nil }
+func (r *Router) Exists(ctx context.Context, account jid.JID) (bool, error) {
+	return r.c.Accounts.Exists(ctx, account.Bare())
+}
 
-// Sessions implements feature.Router.
-func (r *Router) Sessions(account jid.JID) []*feature.Session { return nil }
+// guard turns a panic of a room into a logged error, so that one stanza cannot end the house.
+func (r *Router) guard(what string, err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	r.m.panics.Inc()
+	r.log.Error("a room panicked", "doing", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	if err != nil {
+		*err = fmt.Errorf("route: %s: panic", what)
+	}
+}
 
-// Submit implements feature.Router.
-func (r *Router) Submit(ctx context.Context, e *feature.Envelope) {}
+// Sender is a session's way in: it counts what waits for its commit. c2s embeds one in each session and sets Session.
+type Sender struct {
+	Session *feature.Session
 
-// Deliver implements feature.Router.
-func (r *Router) Deliver(ctx context.Context, to jid.JID, s *stanza.Stanza) {}
+	mu     sync.Mutex
+	wake   chan struct{} // non-nil while someone waits; closed at the next landing
+	flight int
+}
 
-// Ask implements feature.Router.
-func (r *Router) Ask(s *feature.Session, iq *stanza.Stanza, done func(reply *stanza.Stanza)) {}
+// InFlight is the number of stanzas that wait for their commit.
+func (s *Sender) InFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flight
+}
+
+// await blocks until at most n stanzas are in flight.
+func (s *Sender) await(n int) {
+	s.mu.Lock()
+	for s.flight > n {
+		if s.wake == nil {
+			s.wake = make(chan struct{})
+		}
+		w := s.wake
+		s.mu.Unlock()
+		<-w
+		s.mu.Lock()
+	}
+	s.mu.Unlock()
+}
+
+func (s *Sender) add() {
+	s.mu.Lock()
+	s.flight++
+	s.mu.Unlock()
+}
+
+func (s *Sender) land() {
+	s.mu.Lock()
+	s.flight--
+	if s.wake != nil {
+		close(s.wake)
+		s.wake = nil
+	}
+	s.mu.Unlock()
+}

@@ -19,7 +19,7 @@ type Binding struct {
 	Data []byte
 }
 
-// Exporter gives the tls-exporter binding (RFC 9266 §2). It fails on TLS 1.2 without the extended master secret, where the
+// Exporter gives the tls-exporter binding (RFC 9266). It fails on TLS 1.2 without the extended master secret, where the
 // value would not be unique to the connection.
 func Exporter(cs *tls.ConnectionState) (Binding, error) {
 	b, err := cs.ExportKeyingMaterial("EXPORTER-Channel-Binding", []byte{}, 32)

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// plain is PLAIN (RFC 4616 §2): [authzid] NUL authcid NUL passwd.
+// plain is PLAIN (RFC 4616): [authzid] NUL authcid NUL passwd.
 type plain struct{ s *Server }
 
 // plainHash is the verifier that PLAIN is checked against: SHA-256 is the cheapest of the strong ones on 64-bit processors.

@@ -159,17 +159,26 @@ func (e *Exchange) Account() jid.JID {
 	return e.account
 }
 
-// identify gives the account that a name stands for, and checks the authorization identity against it.
+// identify gives the account that a name stands for, and checks the authorization identity against it. A name that cannot be an
+// account is given back as the zero JID: it then goes the way of an unknown account.
 func (s *Server) identify(name, authzid string) (jid.JID, error) {
-	if authzid != "" {
-		return jid.JID{}, Fail(InvalidAuthzid, "the authorization identity must be empty or your own address")
+	account, err := jid.New(name, s.c.Domain.String(), "")
+	if err != nil {
+		account = jid.JID{}
 	}
-	return jid.JID{}, nil
+	if authzid != "" {
+		z, err := jid.Parse(authzid)
+		if err != nil || account.IsZero() || z != account {
+			return jid.JID{}, Fail(InvalidAuthzid, "the authorization identity must be empty or your own address")
+		}
+	}
+	return account, nil
 }
 
 // record asks the Source; found is false for an account without a verifier, which gets a fake one.
 func (s *Server) record(ctx context.Context, account jid.JID, name string, h Hash) (rec Record, found bool, err error) {
-	if account != (jid.JID{}) {
+	if !account.IsZero() {
+		name = account.Local()
 		rec, found, err = s.c.Source.Verifier(ctx, account, h)
 		if err != nil {
 			return Record{}, false, fmt.Errorf("sasl: looking up a verifier: %w", err)

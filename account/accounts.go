@@ -1,0 +1,263 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"writ/clock"
+	"writ/store"
+	"writ/xmpp/jid"
+	"writ/xmpp/sasl"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// Schema is the room's migrations.
+func Schema() store.Schema { return store.Schema{Room: "account", FS: schema} }
+
+// Options are what Accounts is made of.
+type Options struct {
+	DB     *store.DB
+	Domain jid.JID
+	Clock  clock.Clock
+	Config Config
+	Log    *slog.Logger
+
+	// Erase removes, in the transaction, all that the house keeps about an account, or leaves what a preservation holds to be erased
+	// when it ends. Without it Delete is refused: half an erasure is none.
+	Erase func(ctx context.Context, tx *store.Tx, account string) error
+	// Ended is told, after the commit, of an account whose sessions must end: disabled, deleted, or with a new password.
+	Ended func(account jid.JID)
+}
+
+// Accounts is the room. Safe for concurrent use, also with other processes on the same database.
+type Accounts struct {
+	o   Options
+	log *slog.Logger
+}
+
+// Open makes the room.
+func Open(o Options) *Accounts {
+	if o.Clock == nil {
+		o.Clock = clock.System()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Ended == nil {
+		o.Ended = func(jid.JID) {}
+	}
+	return &Accounts{o: o, log: o.Log.With("room", "account")}
+}
+
+// OnErase sets Options.Erase once the house is complete; call it before serving.
+func (a *Accounts) OnErase(f func(ctx context.Context, tx *store.Tx, account string) error) {
+	a.o.Erase = f
+}
+
+// OnEnd sets Options.Ended once the house is complete; call it before serving.
+func (a *Accounts) OnEnd(f func(account jid.JID)) { a.o.Ended = f }
+
+// Domain is the served domain.
+func (a *Accounts) Domain() jid.JID { return a.o.Domain }
+
+// Address gives the bare JID that a typed name stands for, or ErrName.
+func (a *Accounts) Address(local string) (jid.JID, error) {
+	j, err := jid.New(local, a.o.Domain.String(), "")
+	if err != nil || j.Local() == "" {
+		return jid.JID{}, fmt.Errorf("%w: %q: letters, digits and most signs but no space, quotes, &, /, :, <, > or @", ErrName, local)
+	}
+	return j, nil
+}
+
+const maxName = 200 // bytes of a display name
+
+func checkName(name string) error {
+	if len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7F }) {
+		return fmt.Errorf("%w: a display name has at most %d bytes and no control characters", ErrName, maxName)
+	}
+	return nil
+}
+
+// prepared is an account ready to be written: everything slow is done.
+type prepared struct {
+	user      User
+	verifiers []sasl.Verifier
+}
+
+func (a *Accounts) prepare(n New) (prepared, error) {
+	j, err := a.Address(n.Local)
+	if err != nil {
+		return prepared{}, err
+	}
+	if err := checkName(n.Name); err != nil {
+		return prepared{}, err
+	}
+	v, err := a.derive(j, n.Password)
+	if err != nil {
+		return prepared{}, err
+	}
+	return prepared{User{Account: j, Name: n.Name, Created: a.o.Clock.Now().UTC().Truncate(time.Microsecond), InvitedBy: n.InvitedBy.Bare()}, v}, nil
+}
+
+func (a *Accounts) derive(account jid.JID, password string) ([]sasl.Verifier, error) {
+	if n := utf8.RuneCountInString(password); n < a.o.Config.minPassword() {
+		return nil, fmt.Errorf("%w: it has %d characters, at least %d are needed", ErrPassword, n, a.o.Config.minPassword())
+	}
+	if strings.EqualFold(password, account.Local()) {
+		return nil, fmt.Errorf("%w: it is the name of the account", ErrPassword)
+	}
+	v, err := sasl.DeriveAll(password, a.o.Config.Iterations)
+	if errors.Is(err, sasl.ErrPassword) {
+		return nil, fmt.Errorf("%w: %w", ErrPassword, err)
+	}
+	return v, err
+}
+
+// Create makes an account. The errors are ErrName, ErrPassword and ErrExists.
+func (a *Accounts) Create(ctx context.Context, n New) (User, error) {
+	p, err := a.prepare(n)
+	if err != nil {
+		return User{}, err
+	}
+	if err := a.o.DB.Write(ctx, func(tx *store.Tx) error { return p.insert(ctx, tx) }); err != nil {
+		return User{}, fmt.Errorf("account: creating: %w", err)
+	}
+	a.log.Info("account created")
+	return p.user, nil
+}
+
+func (p prepared) insert(ctx context.Context, tx *store.Tx) error {
+	u := p.user
+	n, err := tx.Exec(ctx, `INSERT INTO account_user (account, name, created, invited_by) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (account) DO NOTHING`, u.Account.String(), u.Name, store.Time(u.Created), u.InvitedBy.String())
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: %s", ErrExists, u.Account)
+	}
+	return setVerifiers(ctx, tx, u.Account, p.verifiers)
+}
+
+func setVerifiers(ctx context.Context, tx *store.Tx, account jid.JID, vs []sasl.Verifier) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM account_credential WHERE account = $1`, account.String()); err != nil {
+		return err
+	}
+	for _, v := range vs {
+		if _, err := tx.Exec(ctx, `INSERT INTO account_credential (account, hash, salt, iterations, stored_key, server_key)
+			VALUES ($1, $2, $3, $4, $5, $6)`, account.String(), string(v.Hash), v.Salt, v.Iterations, v.StoredKey, v.ServerKey); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Exists reports whether an account of this bare address is there, disabled or not. It asks the database each time (an indexed
+// look-up), because another process may have removed it.
+func (a *Accounts) Exists(ctx context.Context, account jid.JID) (bool, error) {
+	var n int
+	err := a.o.DB.QueryRow(ctx, `SELECT 1 FROM account_user WHERE account = $1 AND deleted = 0`, account.Bare().String()).Scan(&n)
+	if errors.Is(err, store.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("account: looking up an account: %w", err)
+	}
+	return true, nil
+}
+
+const userColumns = `account, name, created, invited_by, disabled`
+
+// Get gives one account, or ErrUnknown.
+func (a *Accounts) Get(ctx context.Context, account jid.JID) (User, error) {
+	u, err := scanUser(a.o.DB.QueryRow(ctx, `SELECT `+userColumns+` FROM account_user WHERE account = $1 AND deleted = 0`, account.Bare().String()))
+	if errors.Is(err, store.ErrNoRows) {
+		return User{}, fmt.Errorf("%w: %s", ErrUnknown, account.Bare())
+	}
+	if err != nil {
+		return User{}, fmt.Errorf("account: reading an account: %w", err)
+	}
+	return u, nil
+}
+
+func scanUser(row interface{ Scan(...any) error }) (User, error) {
+	var account, by string
+	var created, disabled int64
+	var u User
+	if err := row.Scan(&account, &u.Name, &created, &by, &disabled); err != nil {
+		return User{}, err
+	}
+	var err error
+	if u.Account, err = jid.Parse(account); err != nil {
+		return User{}, fmt.Errorf("account: a stored address: %w", err)
+	}
+	if by != "" {
+		if u.InvitedBy, err = jid.Parse(by); err != nil {
+			return User{}, fmt.Errorf("account: a stored address: %w", err)
+		}
+	}
+	u.Created, u.DisabledAt = store.FromTime(created), fromTime(disabled)
+	return u, nil
+}
+
+// fromTime reads a time of which 0 means never.
+func fromTime(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return store.FromTime(n)
+}
+
+// List gives up to n accounts by address, after the given one ("" from the start). It is for the operator's command line; no page
+// shows it.
+func (a *Accounts) List(ctx context.Context, after string, n int) ([]User, error) {
+	rows, err := a.o.DB.Query(ctx, `SELECT `+userColumns+` FROM account_user WHERE account > $1 AND deleted = 0 ORDER BY account LIMIT $2`, after, n)
+	if err != nil {
+		return nil, fmt.Errorf("account: listing: %w", err)
+	}
+	defer rows.Close()
+	var out []User
+	for rows.Next() {
+		u, err := scanUser(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, rows.Err()
+}
+
+// Count says how many accounts there are, and how many of them are disabled.
+func (a *Accounts) Count(ctx context.Context) (all, disabled int, err error) {
+	err = a.o.DB.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(CASE WHEN disabled > 0 THEN 1 ELSE 0 END), 0) FROM account_user WHERE deleted = 0`).Scan(&all, &disabled)
+	if err != nil {
+		return 0, 0, fmt.Errorf("account: counting: %w", err)
+	}
+	return all, disabled, nil
+}
+
+// Secret gives the random key that is kept under a name, made at its first use. It makes the records of unknown accounts (sasl.Config).
+func (a *Accounts) Secret(ctx context.Context, name string) ([]byte, error) {
+	fresh := make([]byte, 32)
+	rand.Read(fresh)
+	var secret []byte
+	err := a.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO account_secret (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, name, fresh); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT value FROM account_secret WHERE name = $1`, name).Scan(&secret)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("account: reading a secret: %w", err)
+	}
+	return secret, nil
+}

@@ -1,0 +1,69 @@
+package account
+
+import (
+	"context"
+	"fmt"
+
+	"writ/store"
+	"writ/xmpp/jid"
+)
+
+const (
+	maxDevices    = 50  // per account; the one unused longest makes room
+	maxDeviceText = 100 // bytes of each text a client tells of itself
+)
+
+// Seen notes, in the caller's transaction, that a device signed in now. Only d's ID, Software and Model are read; they are
+// what the client says, cut to 100 bytes each.
+func (a *Accounts) Seen(ctx context.Context, tx *store.Tx, account jid.JID, d Device) error {
+	if d.ID == "" {
+		return nil
+	}
+	now := store.Time(a.o.Clock.Now())
+	key := account.Bare().String()
+	_, err := tx.Exec(ctx, `INSERT INTO account_device (account, id, software, model, first_seen, last_seen) VALUES ($1, $2, $3, $4, $5, $5)
+		ON CONFLICT (account, id) DO UPDATE SET software = excluded.software, model = excluded.model, last_seen = excluded.last_seen`,
+		key, cut(d.ID), cut(d.Software), cut(d.Model), now)
+	if err != nil {
+		return fmt.Errorf("account: noting a device: %w", err)
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM account_device WHERE account = $1 AND id IN (
+		SELECT id FROM account_device WHERE account = $1 ORDER BY last_seen DESC, id LIMIT 1000 OFFSET $2)`, key, maxDevices)
+	if err != nil {
+		return fmt.Errorf("account: forgetting old devices: %w", err)
+	}
+	return nil
+}
+
+// Devices lists the devices of an account, the latest used first.
+func (a *Accounts) Devices(ctx context.Context, account jid.JID) ([]Device, error) {
+	rows, err := a.o.DB.Query(ctx, `SELECT id, software, model, first_seen, last_seen FROM account_device
+		WHERE account = $1 ORDER BY last_seen DESC, id`, account.Bare().String())
+	if err != nil {
+		return nil, fmt.Errorf("account: listing devices: %w", err)
+	}
+	defer rows.Close()
+	var out []Device
+	for rows.Next() {
+		var d Device
+		var first, last int64
+		if err := rows.Scan(&d.ID, &d.Software, &d.Model, &first, &last); err != nil {
+			return nil, fmt.Errorf("account: listing devices: %w", err)
+		}
+		d.First, d.Last = store.FromTime(first), store.FromTime(last)
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// cut shortens to maxDeviceText bytes, never inside a character.
+func cut(s string) string {
+	if len(s) <= maxDeviceText {
+		return s
+	}
+	for i := maxDeviceText; ; i-- {
+		if s[i]&0xC0 != 0x80 {
+			return s[:i]
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"writ/store"
+	"writ/xmpp/jid"
+	"writ/xmpp/sasl"
+)
+
+// Verifier implements sasl.Source.
+func (a *Accounts) Verifier(ctx context.Context, account jid.JID, h sasl.Hash) (rec sasl.Record, ok bool, err error) {
+	v := sasl.Verifier{Hash: h}
+	var disabled int64
+	err = a.o.DB.QueryRow(ctx, `SELECT c.salt, c.iterations, c.stored_key, c.server_key, u.disabled
+		FROM account_credential c JOIN account_user u ON u.account = c.account
+		WHERE c.account = $1 AND c.hash = $2 AND u.deleted = 0`, account.Bare().String(), string(h)).
+		Scan(&v.Salt, &v.Iterations, &v.StoredKey, &v.ServerKey, &disabled)
+	if errors.Is(err, store.ErrNoRows) {
+		return sasl.Record{}, false, nil
+	}
+	if err != nil {
+		return sasl.Record{}, false, fmt.Errorf("account: reading a verifier: %w", err)
+	}
+	return sasl.Record{Verifier: v, Disabled: disabled != 0}, true, nil
+}
+
+// change runs one statement about an existing account and reports ErrUnknown if it met none.
+func change(ctx context.Context, tx *store.Tx, account jid.JID, sql string, args ...any) error {
+	n, err := tx.Exec(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: %s", ErrUnknown, account)
+	}
+	return nil
+}
+
+// SetPassword replaces the verifiers. The account's sessions are told to end: whoever had the old password has no way to stay.
+func (a *Accounts) SetPassword(ctx context.Context, account jid.JID, password string) error {
+	account = account.Bare()
+	vs, err := a.derive(account, password)
+	if err != nil {
+		return err
+	}
+	err = a.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if err := change(ctx, tx, account, `UPDATE account_user SET name = name WHERE account = $1 AND deleted = 0`, account.String()); err != nil {
+			return err
+		}
+		if err := setVerifiers(ctx, tx, account, vs); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { a.o.Ended(account) })
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("account: changing a password: %w", err)
+	}
+	a.log.Info("password changed")
+	return nil
+}
+
+// SetName changes the display name.
+func (a *Accounts) SetName(ctx context.Context, account jid.JID, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	account = account.Bare()
+	err := a.o.DB.Write(ctx, func(tx *store.Tx) error {
+		return change(ctx, tx, account, `UPDATE account_user SET name = $1 WHERE account = $2 AND deleted = 0`, name, account.String())
+	})
+	if err != nil {
+		return fmt.Errorf("account: changing a name: %w", err)
+	}
+	return nil
+}
+
+// Disable bars an account from signing in and ends its sessions. What it holds stays.
+func (a *Accounts) Disable(ctx context.Context, account jid.JID) error {
+	return a.setDisabled(ctx, account.Bare(), store.Time(a.o.Clock.Now()))
+}
+
+// Enable lets a disabled account sign in again.
+func (a *Accounts) Enable(ctx context.Context, account jid.JID) error {
+	return a.setDisabled(ctx, account.Bare(), 0)
+}
+
+func (a *Accounts) setDisabled(ctx context.Context, account jid.JID, at int64) error {
+	err := a.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if at != 0 {
+			tx.AfterCommit(func() { a.o.Ended(account) })
+		}
+		return change(ctx, tx, account, `UPDATE account_user SET disabled = $1 WHERE account = $2 AND deleted = 0`, at, account.String())
+	})
+	if err != nil {
+		return fmt.Errorf("account: disabling or enabling: %w", err)
+	}
+	a.log.Info("account disabled or enabled", "disabled", at != 0)
+	return nil
+}
+
+// Delete closes an account and erases all that the house keeps about it, in one transaction. Where a preservation holds its records,
+// the account is closed (nobody signs in, it exists for nobody, its name is not free) and is erased when the hold ends.
+func (a *Accounts) Delete(ctx context.Context, account jid.JID) error {
+	account = account.Bare()
+	if a.o.Erase == nil {
+		return errors.New("account: deleting: nobody said how to erase what the other rooms keep")
+	}
+	err := a.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if err := change(ctx, tx, account, `UPDATE account_user SET deleted = $1 WHERE account = $2 AND deleted = 0`,
+			store.Time(a.o.Clock.Now()), account.String()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM account_credential WHERE account = $1`, account.String()); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { a.o.Ended(account) })
+		return a.o.Erase(ctx, tx, account.String())
+	})
+	if err != nil {
+		return fmt.Errorf("account: deleting: %w", err)
+	}
+	a.log.Info("account deleted")
+	return nil
+}
+
+// Barred gives those of the accounts that may not be signed in: deleted, disabled or unknown. Another process may have done it, so
+// the server asks now and then about the accounts that are connected, and ends their sessions.
+func (a *Accounts) Barred(ctx context.Context, accounts []jid.JID) ([]jid.JID, error) {
+	var out []jid.JID
+	for len(accounts) > 0 {
+		part := accounts[:min(len(accounts), 500)]
+		accounts = accounts[len(part):]
+		good, err := a.good(ctx, part)
+		if err != nil {
+			return nil, fmt.Errorf("account: looking for barred accounts: %w", err)
+		}
+		for _, j := range part {
+			if !good[j.Bare().String()] {
+				out = append(out, j.Bare())
+			}
+		}
+	}
+	return out, nil
+}
+
+func (a *Accounts) good(ctx context.Context, part []jid.JID) (map[string]bool, error) {
+	args := make([]any, len(part))
+	for i, j := range part {
+		args[i] = j.Bare().String()
+	}
+	rows, err := a.o.DB.Query(ctx, `SELECT account FROM account_user WHERE disabled = 0 AND deleted = 0 AND account IN `+store.In(1, len(args)), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	good := map[string]bool{}
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		good[s] = true
+	}
+	return good, rows.Err()
+}

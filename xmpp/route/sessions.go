@@ -1,0 +1,117 @@
+package route
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"writ/xmpp/feature"
+	"writ/xmpp/jid"
+	"writ/xmpp/stanza"
+)
+
+const shards = 64
+
+var seed = maphash.MakeSeed()
+
+// shard holds the bound sessions of a part of the accounts. The slices are replaced, never written, so that readers need no copy.
+type shard struct {
+	mu    sync.RWMutex
+	bound map[jid.JID][]*feature.Session
+}
+
+func (r *Router) shard(account jid.JID) *shard {
+	return &r.sessions[maphash.String(seed, account.String())%shards]
+}
+
+// Sessions implements feature.Router. The slice must not be written.
+func (r *Router) Sessions(account jid.JID) []*feature.Session {
+	account = account.Bare()
+	s := r.shard(account)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.bound[account]
+}
+
+// Session is the session of a full JID, or nil.
+func (r *Router) Session(full jid.JID) *feature.Session {
+	for _, s := range r.Sessions(full) {
+		if s.JID == full {
+			return s
+		}
+	}
+	return nil
+}
+
+// Bind enters a session and runs the rooms' Open. A session of the same full JID is closed with conflict (RFC 6120 §7.7.2.2). At
+// the limit of resources the longest-bound hibernating session gives way; without one the error is resource-constraint
+// (RFC 6120 §7.6.2.1).
+func (r *Router) Bind(ctx context.Context, s *feature.Session) *stanza.Error {
+	account := s.JID.Bare()
+	sh := r.shard(account)
+	sh.mu.Lock()
+	old := sh.bound[account]
+	var gone *feature.Session
+	list := make([]*feature.Session, 0, len(old)+1)
+	for _, o := range old {
+		if o.JID == s.JID {
+			gone = o
+			continue
+		}
+		list = append(list, o)
+	}
+	condition, text := "conflict", "this resource was bound by another connection"
+	if len(list) >= r.c.MaxResources {
+		i := slices.IndexFunc(list, func(o *feature.Session) bool { return o.Out.Hibernating() })
+		if i < 0 {
+			sh.mu.Unlock()
+			return stanza.ResourceConstraint("this account has too many sessions").
+				WithApp("urn:xmpp:errors", "resource-limit-exceeded")
+		}
+		gone, condition, text = list[i], "resource-constraint", "newer sessions took the place of this one"
+		list = slices.Delete(list, i, i+1)
+	}
+	sh.bound[account] = append(list, s)
+	sh.mu.Unlock()
+	r.m.sessions.Inc()
+	if gone != nil {
+		gone.Out.Close(condition, text)
+	}
+	for _, f := range r.rooms.open {
+		r.hook(ctx, "opening a session", f, s)
+	}
+	return nil
+}
+
+// Resumed runs the rooms' Resume (XEP-0198 §5).
+func (r *Router) Resumed(ctx context.Context, s *feature.Session) {
+	for _, f := range r.rooms.resume {
+		r.hook(ctx, "resuming a session", f, s)
+	}
+}
+
+// Unbind takes a session out and runs the rooms' Close. Questions asked of it are answered with nil. Call it once for each
+// session that Bind took.
+func (r *Router) Unbind(ctx context.Context, s *feature.Session) {
+	account := s.JID.Bare()
+	sh := r.shard(account)
+	sh.mu.Lock()
+	list := slices.DeleteFunc(slices.Clone(sh.bound[account]), func(o *feature.Session) bool { return o == s })
+	if len(list) == 0 {
+		delete(sh.bound, account)
+	} else {
+		sh.bound[account] = list
+	}
+	sh.mu.Unlock()
+	r.m.sessions.Dec()
+	r.asks.drop(s)
+	for _, f := range r.rooms.close {
+		r.hook(ctx, "closing a session", f, s)
+	}
+}
+
+func (r *Router) hook(ctx context.Context, what string, f func(context.Context, *feature.Session), s *feature.Session) {
+	defer r.guard(what, nil)
+	f(ctx, s)
+}
