@@ -1,0 +1,67 @@
+package roster
+
+import (
+	"context"
+
+	"writ/records"
+	"writ/schedule"
+	"writ/store"
+)
+
+func (r *Roster) contacts() records.Datum {
+	return records.Datum{
+		Datum: schedule.Datum{
+			Name:     "contacts",
+			Category: schedule.Contacts,
+			Tables:   []string{"roster_item", "roster_version"},
+			Fields: []schedule.Field{
+				{Name: "contact", Meaning: "The address of the contact, or of someone whose request is not answered yet."},
+				{Name: "name", Meaning: "The name that the account gave the contact."},
+				{Name: "groups", Meaning: "The groups that the account put the contact in, as a JSON list."},
+				{Name: "subscription", Meaning: "Who sees whose presence: none, to, from or both."},
+				{Name: "asked", Meaning: "The account asked to see the contact's presence and has no answer yet."},
+				{Name: "approved", Meaning: "The account approved in advance that the contact sees its presence."},
+				{Name: "waiting", Meaning: "The contact asked to see the account's presence and has no answer yet."},
+			},
+			Purpose:   "Apps show the contact list, and the server sends presence to the people in it.",
+			Retention: schedule.Account,
+			Process:   schedule.Warrant,
+		},
+		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
+			rows, err := o.Query(ctx, `SELECT contact, name, groups, state FROM roster_item WHERE account = $1 ORDER BY contact`, o.Account())
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var contact, name, groups string
+				var n int64
+				if err := rows.Scan(&contact, &name, &groups, &n); err != nil {
+					return err
+				}
+				s := State(n)
+				if err := emit(contact, name, groups, s.Subscription(), s.Has(Out), s.Has(Approved), s.Has(In)); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		},
+		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
+			// Others who list the account get a new version, as after a removal of their own.
+			if _, err := tx.Exec(ctx, `UPDATE roster_version SET ver = ver + 1, removed = ver + 1
+				WHERE account IN (SELECT account FROM roster_item WHERE contact = $1 AND listed)`, account); err != nil {
+				return err
+			}
+			for _, text := range []string{
+				`DELETE FROM roster_item WHERE account = $1`,
+				`DELETE FROM roster_item WHERE contact = $1`,
+				`DELETE FROM roster_version WHERE account = $1`,
+			} {
+				if _, err := tx.Exec(ctx, text, account); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
