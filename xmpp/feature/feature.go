@@ -112,7 +112,8 @@ type Envelope struct {
 	Offline   bool   // kept for a recipient without an available session
 	Delivered int    // sessions reached in Deliver
 	Notice    string // set by Screen rooms in "warn" mode: told to the sender after delivery
-	Initial   bool   // presence: this broadcast made the session available for messages (RFC 6121 §4.2, §8.5.2.1.1); rooms send what waited in After
+	Initial   bool   // presence: this broadcast made the session available (RFC 6121 §4.2); rooms send what waited in After
+	Receives  bool   // presence: this broadcast made the session one that gets messages: available, and the priority not negative (RFC 6121 §8.5.2.1.1)
 	Mute      bool   // a message that reached nobody and is not kept is dropped, not bounced: chat states, markers (XEP-0160 §3)
 	Away      bool   // set before Persist.Do: no session would get it now (RFC 6121 §8.5.2.2); the offline room's sign to keep it and set Offline
 	Again     bool   // left unacknowledged by a session that ended (XEP-0198 §5): it enters at Persist a second time. Archives and ledgers pass it over; offline keeps it

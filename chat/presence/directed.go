@@ -1,0 +1,194 @@
+package presence
+
+import (
+	"context"
+	"fmt"
+
+	"writ/xmpp/feature"
+	"writ/xmpp/jid"
+	"writ/xmpp/stanza"
+)
+
+// direct notes directed presence (RFC 6121 §4.6.3), so that its receiver learns of the end, or forgets it.
+func (p *Presence) direct(s *feature.Session, to jid.JID, typ stanza.Type) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set := p.directed[s]
+	if typ == stanza.Unavailable {
+		delete(set, to)
+		if len(set) == 0 {
+			delete(p.directed, s)
+		}
+		return nil
+	}
+	if _, ok := set[to]; !ok && len(set) >= maxDirected {
+		return stanza.ResourceConstraint(fmt.Sprintf("this session shares its presence with %d addresses, which is the limit", maxDirected))
+	}
+	if set == nil {
+		set = map[jid.JID]struct{}{}
+		p.directed[s] = set
+	}
+	set[to] = struct{}{}
+	return nil
+}
+
+// sentTo reports whether the session of a full JID has sent directed presence to an address or its account.
+func (p *Presence) sentTo(full, other jid.JID) bool {
+	for _, s := range p.Router.Sessions(full) {
+		if s.JID == full {
+			return p.toldBy(s, other)
+		}
+	}
+	return false
+}
+
+func (p *Presence) toldBy(s *feature.Session, other jid.JID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set := p.directed[s]
+	_, full := set[other]
+	_, bare := set[other.Bare()]
+	return full || bare
+}
+
+// probe answers a presence probe (RFC 6121 §4.3.2, §4.6.6).
+func (p *Presence) probe(ctx context.Context, from, to jid.JID, id string) error {
+	account := to.Bare()
+	if account.Local() == "" || p.Blocker.Blocked(ctx, account, from) {
+		return nil
+	}
+	allowed := account == from.Bare()
+	if !allowed {
+		var err error
+		if allowed, err = p.Contacts.Subscribed(ctx, account, from.Bare()); err != nil {
+			return err
+		}
+	}
+	var answers []*stanza.Stanza
+	for _, s := range p.Router.Sessions(account) {
+		st := s.Presence.Load()
+		switch {
+		case !to.IsBare() && s.JID != to:
+		case allowed && st != nil && to.IsBare():
+			answers = append(answers, st)
+		case allowed && st != nil, p.toldBy(s, from):
+			answers = append(answers, stanza.New(stanza.Presence, stanza.Available, s.JID, from, "")) // no more than that it is there
+		}
+	}
+	if len(answers) == 0 && allowed {
+		st := stanza.New(stanza.Presence, stanza.Unavailable, to, from, id)
+		if at := p.seen(ctx, account); at != nil {
+			st = st.With(at)
+		}
+		answers = append(answers, st)
+	}
+	if len(answers) == 0 {
+		answers = append(answers, stanza.New(stanza.Presence, stanza.Unsubscribed, account, from, id))
+	}
+	for _, st := range answers {
+		p.Router.Deliver(ctx, from, st.WithTo(from))
+	}
+	return nil
+}
+
+// seen is the time of the account's last unavailable presence as a <delay/>, or nil.
+func (p *Presence) seen(ctx context.Context, account jid.JID) []byte {
+	if p.Seen == nil {
+		return nil
+	}
+	t, err := p.Seen(ctx, account)
+	if err != nil {
+		p.Log.Error("reading when an account was last seen", "err", err)
+		return nil
+	}
+	if t.IsZero() {
+		return nil
+	}
+	return Delay(p.Router.Domain(), t, "")
+}
+
+// Show sends the current presence of the account's available sessions to a contact (RFC 6121 §3.1.5).
+func (p *Presence) Show(ctx context.Context, account, contact jid.JID) {
+	for _, s := range p.Router.Sessions(account) {
+		if st := s.Presence.Load(); st != nil {
+			p.send(ctx, account, contact, st)
+		}
+	}
+}
+
+// Hide tells a contact that the account's available sessions are not available (RFC 6121 §3.2.2). It asks no block list of the account,
+// since it is how a block begins.
+func (p *Presence) Hide(ctx context.Context, account, contact jid.JID) {
+	for _, s := range p.Router.Sessions(account) {
+		if !s.Available() || p.Router.Local(contact) && p.Blocker.Blocked(ctx, contact.Bare(), s.JID) {
+			continue
+		}
+		p.Router.Deliver(ctx, contact, stanza.New(stanza.Presence, stanza.Unavailable, s.JID, contact, ""))
+	}
+}
+
+// Cover makes the account seem offline to those whom a new block names and who saw it (XEP-0191 §3.3).
+func (p *Presence) Cover(ctx context.Context, account, blocked jid.JID) {
+	for _, to := range p.reached(ctx, account, blocked) {
+		p.Hide(ctx, account, to)
+	}
+	for _, s := range p.Router.Sessions(account) {
+		for _, to := range p.directedTo(s, blocked) {
+			p.Router.Deliver(ctx, to, stanza.New(stanza.Presence, stanza.Unavailable, s.JID, to, ""))
+		}
+	}
+}
+
+// Uncover shows the account again to those whom a lifted block named and who may see it (XEP-0191 §3.4), and them to the account.
+func (p *Presence) Uncover(ctx context.Context, account, blocked jid.JID) {
+	for _, to := range p.reached(ctx, account, blocked) {
+		p.Show(ctx, account, to)
+	}
+	watched, err := p.Contacts.Watched(ctx, account)
+	if err != nil {
+		p.Log.Error("reading whom an account watches", "err", err)
+	}
+	for _, c := range watched {
+		if !covers(blocked, c) || !p.Router.Local(c) {
+			continue
+		}
+		if ok, err := p.Contacts.Subscribed(ctx, c, account); err == nil && ok {
+			p.Show(ctx, c, account)
+		}
+	}
+}
+
+// reached are the addresses of watchers that a block names.
+func (p *Presence) reached(ctx context.Context, account, blocked jid.JID) (l []jid.JID) {
+	watchers, err := p.Contacts.Watchers(ctx, account)
+	if err != nil {
+		p.Log.Error("reading who sees an account", "err", err)
+	}
+	for _, w := range watchers {
+		switch {
+		case covers(blocked, w):
+			l = append(l, w)
+		case blocked.Bare() == w: // one resource of a watcher
+			l = append(l, blocked)
+		}
+	}
+	return l
+}
+
+// directedTo takes the addresses that a block names out of a session's directed presence.
+func (p *Presence) directedTo(s *feature.Session, blocked jid.JID) (l []jid.JID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for to := range p.directed[s] {
+		if covers(blocked, to) {
+			l = append(l, to)
+			delete(p.directed[s], to)
+		}
+	}
+	return l
+}
+
+// covers reports whether a block of one address is one of the other (XEP-0191 §6).
+func covers(blocked, other jid.JID) bool {
+	return blocked == other || blocked == other.Bare() || blocked == other.Domain()
+}
