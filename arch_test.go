@@ -102,7 +102,7 @@ func TestRooms(t *testing.T) {
 					t.Errorf("%s imports %s: %s", r.dir, p, fault)
 				}
 			}
-			if !slices.Contains([]string{"cli", "store/storetest", "interop", "writtest", "bench", "story"}, r.dir) {
+			if !slices.Contains([]string{".", "cli", "store/storetest", "interop", "writtest", "bench", "story"}, r.dir) {
 				checkEnvironment(t, r.dir, f)
 			}
 		}

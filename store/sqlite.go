@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -202,4 +203,53 @@ func (s *sqlite) truncate(ctx context.Context, c *sql.Conn) error {
 		return fmt.Errorf("store: emptying the write-ahead log: readers hold %d pages", log-moved)
 	}
 	return err
+}
+
+// alone opens a connection beside the pools, for work that they do not allow.
+func (s *sqlite) alone(ctx context.Context, f func(c *sqlite3.Conn) error) error {
+	c, err := sqlite3.OpenContext(ctx, s.dsn("rw"))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := s.prepare(c); err != nil {
+		return err
+	}
+	defer c.SetInterrupt(c.SetInterrupt(ctx))
+	return f(c)
+}
+
+func (s *sqlite) vacuumInto(ctx context.Context, file string) error {
+	return s.alone(ctx, func(c *sqlite3.Conn) error {
+		st, _, err := c.Prepare("VACUUM INTO ?")
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		if err := st.BindText(1, file); err != nil {
+			return err
+		}
+		return st.Exec()
+	})
+}
+
+func (s *sqlite) verify(ctx context.Context) (faults []string, err error) {
+	err = s.alone(ctx, func(c *sqlite3.Conn) error {
+		for _, pragma := range []string{"integrity_check", "foreign_key_check"} {
+			st, _, err := c.Prepare("PRAGMA " + pragma)
+			if err != nil {
+				return err
+			}
+			for st.Step() {
+				if text := st.ColumnText(0); text != "ok" {
+					faults = append(faults, pragma+": "+text)
+				}
+			}
+			if err := errors.Join(st.Err(), st.Close()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return faults, err
 }

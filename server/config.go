@@ -1,0 +1,100 @@
+package server
+
+import (
+	"path/filepath"
+	"strings"
+
+	"writ/config"
+	"writ/records"
+	"writ/store"
+	"writ/xmpp/c2s"
+	"writ/xmpp/jid"
+)
+
+// Config is the whole configuration: a table for each room that has settings.
+type Config struct {
+	Domain string `toml:"domain" doc:"The served domain: the part of every address after the @."`
+	Data   string `toml:"data" doc:"Folder for keys, certificates and the log's files; only the server's user may read it."`
+
+	Log   LogConfig    `toml:"log" doc:"What is written to the standard error."`
+	Store store.Config `toml:"store" doc:"Where the rows are."`
+	TLS   TLSConfig    `toml:"tls" doc:"The certificate of the served domain."`
+	XMPP  c2s.Config   `toml:"xmpp" doc:"Where apps connect."`
+	HTTP  HTTPConfig   `toml:"http" doc:"Where pages, the API and the WebSocket are served."`
+
+	Records records.Config `toml:"records" doc:"How long records are kept."`
+}
+
+// LogConfig is how the house logs.
+type LogConfig struct {
+	Level string `toml:"level" doc:"debug, info, warn or error."`
+	JSON  bool   `toml:"json" doc:"JSON lines instead of text."`
+}
+
+// Check refuses an unknown level.
+func (c LogConfig) Check() error {
+	switch c.Level {
+	case "debug", "info", "warn", "error":
+		return nil
+	}
+	return config.Invalid("level", c.Level, "debug, info, warn, error")
+}
+
+// TLSConfig names the certificate.
+type TLSConfig struct {
+	Certificate string `toml:"certificate" doc:"PEM file with the certificate and its chain; read again when it changes. Empty: a certificate of our own, for trying out."`
+	Key         string `toml:"key" doc:"PEM file with its private key."`
+}
+
+// Check refuses half a certificate.
+func (c TLSConfig) Check() error {
+	if (c.Certificate == "") != (c.Key == "") {
+		return config.Invalid("key", c.Key, "certificate and key are given together, or neither")
+	}
+	return nil
+}
+
+// HTTPConfig is where HTTP is served. The internal address shows metrics and must not be reachable from outside.
+type HTTPConfig struct {
+	Listen    []string `toml:"listen" doc:"Addresses for HTTP without TLS, behind a proxy or on localhost."`
+	ListenTLS []string `toml:"listen_tls" doc:"Addresses for HTTPS."`
+	Internal  string   `toml:"internal" doc:"Address for metrics and health, loopback; empty: none."`
+}
+
+// DefaultConfig is what a file changes.
+func DefaultConfig() Config {
+	return Config{
+		Domain: "localhost",
+		Data:   "/var/lib/writ",
+		Log:    LogConfig{Level: "info"},
+		Store:  store.Config{URL: "sqlite:/var/lib/writ/writ.db"},
+		XMPP:   c2s.Config{Listen: []string{":5222"}, ListenTLS: []string{":5223"}},
+		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Internal: "127.0.0.1:5281"},
+	}
+}
+
+// Check refuses what no room can judge alone.
+func (c Config) Check() error {
+	d, err := jid.Parse(c.Domain)
+	if err != nil || d.Local() != "" || d.Resource() != "" {
+		return config.Invalid("domain", c.Domain, "a domain name (RFC 7622 §3.2)")
+	}
+	if c.Data == "" {
+		return config.Invalid("data", c.Data, "a folder")
+	}
+	return nil
+}
+
+// inData is a path in the data folder.
+func (c Config) inData(parts ...string) string {
+	return filepath.Join(append([]string{c.Data}, parts...)...)
+}
+
+// sqliteFile is the path of the embedded database; empty: it is another engine.
+func (c Config) sqliteFile() string {
+	path, ok := strings.CutPrefix(c.Store.URL, "sqlite:")
+	if !ok {
+		return ""
+	}
+	return path
+}

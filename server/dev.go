@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// DevConfig is the configuration of writ dev: everything on this machine, the standard ports, data in one folder.
+func DevConfig(data string) Config {
+	c := DefaultConfig()
+	c.Domain = "localhost"
+	c.Data = data
+	c.Store.URL = "sqlite:" + filepath.Join(data, "writ.db")
+	c.XMPP.Listen = []string{"127.0.0.1:5222"}
+	c.XMPP.ListenTLS = []string{"127.0.0.1:5223"}
+	c.HTTP = HTTPConfig{Listen: []string{"127.0.0.1:5280"}, Internal: "127.0.0.1:5281"}
+	return c
+}
+
+// devMark stands in a folder that writ dev has made; EraseDev deletes no other.
+const devMark = "dev.json"
+
+// EraseDev deletes the data folder of writ dev. It refuses a folder with files that does not look like one.
+func EraseDev(data string) error {
+	entries, err := os.ReadDir(data)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(data, devMark)); err != nil {
+		return fmt.Errorf("server: %s was not made by writ dev: it is not deleted", data)
+	}
+	return os.RemoveAll(data)
+}
+
+// Sample is what writ dev has made and tells at each start.
+type Sample struct {
+	Passwords map[string]string `json:"passwords"` // of alice and bob
+}
+
+// Sample makes the people of writ dev at the first start.
+func (h *House) Sample(ctx context.Context) (*Sample, error) {
+	file := h.Config.inData(devMark)
+	s := &Sample{Passwords: map[string]string{}}
+	if b, err := os.ReadFile(file); err == nil {
+		if err := json.Unmarshal(b, s); err != nil {
+			return nil, fmt.Errorf("server: %s: %w", file, err)
+		}
+	}
+	for _, name := range []string{"alice", "bob"} {
+		if s.Passwords[name] == "" {
+			s.Passwords[name] = strings.ToLower(rand.Text()[:16])
+		}
+	}
+	b, err := json.MarshalIndent(s, "", "\t")
+	if err != nil {
+		return nil, err
+	}
+	return s, os.WriteFile(file, append(b, '\n'), 0o600)
+}
+
+// Text is what writ dev prints when it is ready.
+func (s *Sample) Text(at Addresses) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Writ is ready. Stop it with Ctrl-C.\n\n")
+	fmt.Fprintf(&b, "  apps      localhost:5222 (STARTTLS), localhost:5223 (TLS), ws://localhost:5280/xmpp-websocket\n")
+	for _, name := range []string{"alice", "bob"} {
+		fmt.Fprintf(&b, "  %-8s  %s@localhost, password %s\n", name, name, s.Passwords[name])
+	}
+	if at.Internal != nil {
+		fmt.Fprintf(&b, "  metrics   http://%s/metrics\n", at.Internal)
+	}
+	return b.String()
+}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"writ/obs"
+	"writ/store"
+)
+
+// Inspect says in lines what a house of this configuration would find, and changes nothing.
+func Inspect(ctx context.Context, c Config) (lines []string, err error) {
+	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	say("configuration: right")
+	if file := c.sqliteFile(); file != "" {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			say("database: %s does not exist yet; serve makes it", file)
+			return lines, nil
+		}
+	}
+	db, err := store.Open(ctx, c.Store, obs.Discard())
+	if err != nil {
+		return lines, err
+	}
+	defer db.Close()
+	steps, err := db.Pending(ctx, Schemas())
+	if err != nil {
+		return lines, err
+	}
+	say("database: %s, %d migrations pending", db.Dialect(), len(steps))
+	if c.TLS.Certificate != "" {
+		if err := (&certificate{cert: c.TLS.Certificate, key: c.TLS.Key}).read(); err != nil {
+			return lines, err
+		}
+		say("certificate: %s fits its key", c.TLS.Certificate)
+	}
+	return lines, nil
+}
+
+// Backup copies the database and the data folder into a new folder, beside a running server. The database comes first: the log's files
+// are then never older than the rows that they were made from.
+func Backup(ctx context.Context, c Config, to string, log *slog.Logger) (lines []string, err error) {
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, c.Store, log)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	switch err := db.Backup(ctx, filepath.Join(to, "writ.db")); {
+	case errors.Is(err, store.ErrNoBackup):
+		lines = append(lines, "database: not copied. "+err.Error())
+		os.Remove(filepath.Join(to, "writ.db"))
+	case err != nil:
+		return nil, err
+	default:
+		lines = append(lines, "database: writ.db")
+	}
+	n, err := copyFolder(ctx, c.Data, filepath.Join(to, "data"), c.sqliteFile())
+	if err != nil {
+		return lines, err
+	}
+	return append(lines, fmt.Sprintf("data folder: %d files", n)), nil
+}
+
+// copyFolder copies the regular files of a folder, without the database's own files.
+func copyFolder(ctx context.Context, from, to, database string) (n int, err error) {
+	database, _ = filepath.Abs(database)
+	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o700)
+		}
+		if whole, _ := filepath.Abs(path); !d.Type().IsRegular() || strings.HasPrefix(whole, database) {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		n++
+		return os.WriteFile(filepath.Join(to, rel), b, 0o600)
+	})
+	return n, err
+}

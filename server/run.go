@@ -1,0 +1,164 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"writ/xmpp/c2s"
+)
+
+// part is something that is started and stopped. Parts stop in the reverse order of their start.
+type part struct {
+	name  string
+	start func(ctx context.Context) error // returns once it works; ctx ends when the house stops for want of a part
+	stop  func(ctx context.Context) error // ctx ends when there is no more patience
+}
+
+// patience is how long a stop may take: clients are told, pages finish, queued writes are committed.
+const patience = 20 * time.Second
+
+// Run starts the house, calls ready with the addresses that it listens on, and works until ctx ends (nil), or until something that it cannot be
+// without fails: a listener, or the store, after whose failed fsync every further answer could be untrue.
+func (h *House) Run(ctx context.Context, ready func(Addresses)) error {
+	broken := make(chan error, 16)
+	var at Addresses
+	h.assemble(&at, func(name string, err error) {
+		if err != nil {
+			select {
+			case broken <- fmt.Errorf("server: %s: %w", name, err):
+			default: // the first ones are enough
+			}
+		}
+	})
+	began := h.Clock.Now()
+	var started []part
+	var err error
+	for _, p := range h.parts {
+		if p.start != nil {
+			if err = p.start(ctx); err != nil {
+				err = fmt.Errorf("server: starting %s: %w", p.name, err)
+				break
+			}
+		}
+		started = append(started, p)
+	}
+	if err == nil {
+		h.Log.Info("ready", "room", "server", "domain", h.Domain.String(), "took", h.Clock.Now().Sub(began).Round(time.Millisecond).String())
+		if ready != nil {
+			ready(at)
+		}
+		select {
+		case <-ctx.Done():
+			h.Log.Info("stopping", "room", "server")
+		case <-h.DB.Failed():
+			err = errors.New("server: the store has failed; it must be looked at before the next start")
+		case err = <-broken:
+		}
+	}
+	return errors.Join(err, h.stop(started))
+}
+
+func (h *House) stop(started []part) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var errs []error
+	for _, p := range slices.Backward(started) {
+		if p.stop == nil {
+			continue
+		}
+		if err := p.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("server: stopping %s: %w", p.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Addresses is where the house listens, as the machine has it: a port 0 of the configuration is resolved.
+type Addresses struct {
+	XMPP, XMPPTLS, HTTP, HTTPS []net.Addr
+	Internal                   net.Addr
+}
+
+// assemble lists the parts in the order of their start: features first, so that they are ready when the first client comes; listeners last.
+func (h *House) assemble(at *Addresses, failed func(name string, err error)) {
+	h.parts = nil
+	for _, f := range h.features {
+		if f.Start != nil || f.Stop != nil {
+			h.parts = append(h.parts, part{f.Name, f.Start, f.Stop})
+		}
+	}
+	h.parts = append(h.parts, part{name: "clients", stop: h.C2S.Close})
+	for _, a := range h.Config.XMPP.Listen {
+		h.parts = append(h.parts, h.xmppListener(a, c2s.StartTLS, &at.XMPP, failed))
+	}
+	for _, a := range h.Config.XMPP.ListenTLS {
+		h.parts = append(h.parts, h.xmppListener(a, c2s.DirectTLS, &at.XMPPTLS, failed))
+	}
+	public := h.httpHandler()
+	for _, a := range h.Config.HTTP.Listen {
+		h.parts = append(h.parts, h.httpListener(a, false, public, func(n net.Addr) { at.HTTP = append(at.HTTP, n) }, failed))
+	}
+	for _, a := range h.Config.HTTP.ListenTLS {
+		h.parts = append(h.parts, h.httpListener(a, true, public, func(n net.Addr) { at.HTTPS = append(at.HTTPS, n) }, failed))
+	}
+	if a := h.Config.HTTP.Internal; a != "" {
+		h.parts = append(h.parts, h.httpListener(a, false, h.internalHandler(), func(n net.Addr) { at.Internal = n }, failed))
+	}
+}
+
+func (h *House) xmppListener(address string, kind c2s.Kind, at *[]net.Addr, failed func(string, error)) part {
+	name := "xmpp " + address
+	var l net.Listener
+	return part{name,
+		func(ctx context.Context) (err error) {
+			if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
+				return err
+			}
+			*at = append(*at, l.Addr())
+			go func() {
+				if err := h.C2S.Serve(l, kind); !errors.Is(err, net.ErrClosed) {
+					failed(name, err)
+				}
+			}()
+			return nil
+		},
+		func(context.Context) error {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			return nil
+		},
+	}
+}
+
+func (h *House) httpListener(address string, tls bool, handler http.Handler, at func(net.Addr), failed func(string, error)) part {
+	name := "http " + address
+	s := h.httpServer(handler)
+	return part{name,
+		func(ctx context.Context) error {
+			l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+			if err != nil {
+				return err
+			}
+			at(l.Addr())
+			go func() {
+				var err error
+				if tls {
+					err = s.ServeTLS(l, "", "")
+				} else {
+					err = s.Serve(l)
+				}
+				if !errors.Is(err, http.ErrServerClosed) {
+					failed(name, err)
+				}
+			}()
+			return nil
+		},
+		s.Shutdown,
+	}
+}
