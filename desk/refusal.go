@@ -1,18 +1,8 @@
 package desk
 
-// Refusal is the desk's no: a stable code with the rule it cites. It is the peer's fault, not ours.
-type Refusal struct {
-	Code string
-	Text string // what in particular
-}
+import "writ/desk/law"
 
-// Error says the code, its meaning and what in particular.
-func (r *Refusal) Error() string {
-	s := r.Code + ": " + ReasonOf(r.Code).Text
-	if r.Text != "" {
-		s += " (" + r.Text + ")"
-	}
-	return s
-}
+// Refusal is the desk's no: a stable code with the rule it cites (ReasonOf). It is the asker's fault, not ours.
+type Refusal = law.Refusal
 
-func refuse(code, text string) *Refusal { return &Refusal{Code: code, Text: text} }
+func refuse(code, text string) *Refusal { return law.Refuse(code, text) }
