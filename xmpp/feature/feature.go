@@ -48,11 +48,19 @@ type Disco struct {
 	Identities []Identity // of the domain
 	AccountIDs []Identity // of the account's bare JID
 	Items      func(ctx context.Context, r *Request) ([]Item, error)
+	Node       func(ctx context.Context, r *Request, node string) (*Info, error) // disco#info of a node; nil if the room has no such node
 	Stream     []string // raw XML for <stream:features/> after login (XEP-0115 caps, roster versioning …)
 }
 
 // Identity is a disco#info identity.
 type Identity struct{ Category, Type, Name string }
+
+// Info is the answer to a disco#info request.
+type Info struct {
+	Identities []Identity
+	Features   []string
+	Forms      [][]byte // XEP-0128 data forms, as XML
+}
 
 // Item is a disco#items item.
 type Item struct {

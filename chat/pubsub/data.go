@@ -1,0 +1,96 @@
+package pubsub
+
+import (
+	"context"
+
+	"writ/records"
+	"writ/schedule"
+	"writ/store"
+)
+
+// Nodes whose payload says something of the person in clear.
+const (
+	nickNode     = "http://jabber.org/protocol/nick"
+	avatarNode   = "urn:xmpp:avatar:metadata"
+	bookmarkNode = "urn:xmpp:bookmarks:1"
+)
+
+// data splits what stands in the two tables by what it is: the profile, the bookmarks, what else apps keep, and the public
+// keys of devices, which are held and never produced.
+func data() []records.Datum {
+	kept := func(name string, c schedule.Category, process schedule.Process, purpose string) records.Datum {
+		return records.Datum{Datum: schedule.Datum{
+			Name: name, Category: c, Tables: []string{"pubsub_item", "pubsub_node"}, Purpose: purpose,
+			Retention: schedule.Account, Process: process,
+		}, Erase: erase}
+	}
+	profile := kept("profile", schedule.Profile, schedule.Warrant, "Shows contacts the nickname and picture that a person chose.")
+	profile.Fields = []schedule.Field{
+		{Name: "published", Meaning: "when the person's app published it"},
+		{Name: "node", Meaning: "nickname or picture (its size, type and hash, not the picture itself)"},
+		{Name: "value", Meaning: "what was published, in XML"},
+	}
+	profile.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
+		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node IN ($2, $3) ORDER BY seq`,
+			func(published int64, node, _ string, payload []byte) error {
+				return emit(store.FromTime(published), node, string(payload))
+			}, nickNode, avatarNode)
+	}
+	bookmarks := kept("bookmarks", schedule.Bookmarks, schedule.Warrant, "Lets all of a person's apps show the same list of rooms.")
+	bookmarks.Fields = []schedule.Field{
+		{Name: "published", Meaning: "when the person's app published it"},
+		{Name: "room", Meaning: "the address of the room"},
+	}
+	bookmarks.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
+		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node = $2 ORDER BY seq`,
+			func(published int64, _, room string, _ []byte) error { return emit(store.FromTime(published), room) }, bookmarkNode)
+	}
+	other := kept("app_data", schedule.Profile, schedule.Warrant, "Lets a person's apps keep settings and states of their own on the server.")
+	other.Fields = []schedule.Field{
+		{Name: "published", Meaning: "when the person's app published it"},
+		{Name: "node", Meaning: "the name that the app gave to the place"},
+		{Name: "size", Meaning: "the bytes that stand there; not what they say"},
+	}
+	other.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
+		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node NOT IN ($2, $3, $4)
+				AND node NOT LIKE 'eu.siacs.conversations.axolotl%' AND node NOT LIKE 'urn:xmpp:omemo:%' ORDER BY seq`,
+			func(published int64, node, _ string, payload []byte) error {
+				return emit(store.FromTime(published), node, int64(len(payload)))
+			}, nickNode, avatarNode, bookmarkNode)
+	}
+	keys := kept("device_keys", schedule.Ciphertext, schedule.Never, "Lets contacts encrypt to each of a person's devices.")
+	keys.Never = "They are keys of the encryption that people use; they are no records of use."
+	keys.Fields = []schedule.Field{
+		{Name: "devices", Meaning: "the list of the account's encrypting devices"},
+		{Name: "bundles", Meaning: "the public keys of each"},
+	}
+	return []records.Datum{profile, bookmarks, other, keys}
+}
+
+func erase(ctx context.Context, tx *store.Tx, account string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM pubsub_item WHERE account = $1`, account); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM pubsub_node WHERE account = $1`, account)
+	return err
+}
+
+func export(ctx context.Context, o *records.Opened, query string, row func(published int64, node, item string, payload []byte) error, args ...any) error {
+	rows, err := o.Query(ctx, query, append([]any{o.Account()}, args...)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var published int64
+		var node, item string
+		var payload []byte
+		if err := rows.Scan(&published, &node, &item, &payload); err != nil {
+			return err
+		}
+		if err := row(published, node, item, payload); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

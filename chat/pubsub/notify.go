@@ -1,0 +1,94 @@
+package pubsub
+
+import (
+	"context"
+
+	"writ/xmpp/feature"
+	"writ/xmpp/jid"
+	"writ/xmpp/stanza"
+	"writ/xmpp/xml"
+)
+
+// itemsEvent is the inside of an event for published items (XEP-0060 §7.1.2.1, §7.1.2.2).
+func itemsEvent(n *node, published []item) []byte {
+	var b xml.Builder
+	b.Start("", "items", "node", n.name)
+	for _, i := range published {
+		b.Start("", "item", "id", i.id)
+		if n.payloads {
+			b.Raw(i.payload)
+		}
+		b.End()
+	}
+	return b.Bytes()
+}
+
+func event(from, to jid.JID, inner []byte) *stanza.Stanza {
+	var b xml.Builder
+	return stanza.New(stanza.Message, stanza.Headline, from, to, "", b.Start(EventNS, "event").Raw(inner).Bytes())
+}
+
+// announce sends an event to the owner's sessions and to the contacts that the node's access model admits, as far as their
+// capabilities ask for the node (XEP-0163 §4.3). The stanza's children are shared by all copies.
+func (p *PubSub) announce(ctx context.Context, owner jid.JID, n *node, inner []byte) {
+	ctx = context.WithoutCancel(ctx)
+	ev := event(owner, owner, inner)
+	send := func(account jid.JID) {
+		for _, s := range p.Router.Sessions(account) {
+			if wants(s, n.name) {
+				s.Out.Push(ev.WithTo(s.JID))
+			}
+		}
+	}
+	send(owner)
+	if n.access == "whitelist" {
+		return
+	}
+	contacts, err := p.Contacts.Subscribers(ctx, owner)
+	if err != nil {
+		p.Log.Error("telling contacts of an event", "err", err)
+		return
+	}
+	for _, c := range contacts {
+		if p.Router.Local(c) {
+			send(c.Bare())
+		}
+	}
+}
+
+func wants(s *feature.Session, node string) bool {
+	caps := s.Caps.Load()
+	return s.Available() && caps != nil && caps.Notify[node]
+}
+
+// Newcomer sends the last items that a session has now shown interest in: its own account's, and those of the contacts whose
+// presence it receives (XEP-0163 §4.3.4). It is called when a session's capabilities become known or change.
+func (p *PubSub) Newcomer(ctx context.Context, s *feature.Session) {
+	caps := s.Caps.Load()
+	if caps == nil || len(caps.Notify) == 0 {
+		return
+	}
+	own, err := lastItems(ctx, p.DB, []jid.JID{s.JID.Bare()}, "open", "presence", "whitelist")
+	if err == nil {
+		var contacts []jid.JID
+		if contacts, err = p.Contacts.Subscriptions(ctx, s.JID.Bare()); err == nil {
+			var theirs []newest
+			theirs, err = lastItems(ctx, p.DB, contacts, "open", "presence")
+			own = append(own, theirs...)
+		}
+	}
+	if err != nil {
+		p.Log.Error("sending last items", "err", err)
+		return
+	}
+	for _, l := range own {
+		if !caps.Notify[l.node.name] {
+			continue
+		}
+		from, err := jid.Parse(l.account)
+		if err != nil {
+			continue
+		}
+		s.Out.Push(event(from, s.JID, itemsEvent(l.node, []item{l.item})))
+	}
+}
