@@ -42,10 +42,10 @@ func TestAmbiguousAnswersAreRefused(t *testing.T) {
 	const head = `<query xmlns='http://jabber.org/protocol/disco#info'><identity category='client' type='pc'/>`
 	form := `<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>a</value></field></x>`
 	for name, body := range map[string]string{
-		"duplicate feature":        `<feature var='a'/><feature var='a'/>`,
-		"duplicate identity":       `<identity category='client' type='pc'/>`,
-		"two forms of one type":    form + form,
-		"a form with two types":    strings.Replace(form, "</value>", "</value><value>b</value>", 1),
+		"duplicate feature":     `<feature var='a'/><feature var='a'/>`,
+		"duplicate identity":    `<identity category='client' type='pc'/>`,
+		"two forms of one type": form + form,
+		"a form with two types": strings.Replace(form, "</value>", "</value><value>b</value>", 1),
 	} {
 		el, err := xml.Parse([]byte(head+body+`</query>`), "")
 		if err != nil {

@@ -148,12 +148,11 @@ func trim(ctx context.Context, tx *store.Tx, account jid.JID, n *node) error {
 }
 
 func deleteItem(ctx context.Context, tx *store.Tx, account jid.JID, name, id string) (bool, error) {
-	res, err := tx.Exec(ctx, `DELETE FROM pubsub_item WHERE account = $1 AND node = $2 AND item = $3`, account.String(), name, id)
+	n, err := tx.Exec(ctx, `DELETE FROM pubsub_item WHERE account = $1 AND node = $2 AND item = $3`, account.String(), name, id)
 	if err != nil {
 		return false, fmt.Errorf("pubsub: deleting an item: %w", err)
 	}
-	n, err := res.RowsAffected()
-	return n > 0, err
+	return n > 0, nil
 }
 
 // items are the newest n of a node, oldest first; all if n is 0.
