@@ -74,31 +74,28 @@ func lines(text string) []string {
 	return out
 }
 
-// reference finds "RFC 6121 §8.5.2" and "XEP-0313 §4.1, §4.2"; loose finds a § that no specification precedes.
-var (
-	reference = regexp.MustCompile(`(RFC \d{4}|XEP-\d{4})((?:,?\s(?:and\s|to\s)?§§?\s?[0-9A-Z][0-9.]*[0-9]?)+)`)
-	section   = regexp.MustCompile(`[0-9A-Z][0-9.]*`)
-)
+// mark finds the name of a specification, or a § with a section number. A § belongs to the specification named last before it
+// in the same comment.
+var mark = regexp.MustCompile(`(RFC \d{4}|XEP-\d{4}|(?:Namespaces in )?XML 1\.0)|§§?\s?([0-9A-Z](?:[0-9.]*[0-9])?)?`)
 
 // Check returns what is wrong with the § references of a comment, nothing if all resolve.
 func Check(comment string, known map[string]map[string]bool) []string {
 	var wrong []string
-	rest := reference.ReplaceAllStringFunc(comment, func(ref string) string {
-		m := reference.FindStringSubmatch(ref)
-		set, ok := known[m[1]]
-		if !ok {
-			wrong = append(wrong, fmt.Sprintf("%s has no section numbers in spec/sections.txt", m[1]))
-			return ""
+	name := ""
+	for _, m := range mark.FindAllStringSubmatch(comment, -1) {
+		if m[1] != "" {
+			name = m[1]
+			continue
 		}
-		for _, n := range section.FindAllString(strings.NewReplacer("and", "", "to", "").Replace(m[2]), -1) {
-			if n = strings.Trim(n, "."); !set[n] {
-				wrong = append(wrong, fmt.Sprintf("%s has no section %s", m[1], n))
-			}
+		set, ok := known[name]
+		switch {
+		case name == "":
+			wrong = append(wrong, fmt.Sprintf("§%s without a specification before it", m[2]))
+		case !ok:
+			wrong = append(wrong, fmt.Sprintf("%s has no section numbers in spec/sections.txt", name))
+		case !set[m[2]]:
+			wrong = append(wrong, fmt.Sprintf("%s has no section %q", name, m[2]))
 		}
-		return ""
-	})
-	if i := strings.Index(rest, "§"); i >= 0 {
-		wrong = append(wrong, fmt.Sprintf("a § without a specification before it: %.40q", rest[i:]))
 	}
 	return wrong
 }

@@ -107,6 +107,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{"XEP-0313 §4.1, §4.2 and §6", 0},
 		{"RFC 6121 §8.5.9", 1},
 		{"XEP-0313 §4.1, §4.9", 1},
+		{"XEP-0313 §4.1 for items, and for pages (§4.2)", 0},
 		{"see §4.1", 1},
 		{"RFC 1 §1", 1},
 	} {

@@ -320,3 +320,12 @@ func TestOwner(t *testing.T) {
 		}
 	})
 }
+
+func TestDeclaredData(t *testing.T) {
+	t.Parallel()
+	for _, d := range data() {
+		if err := d.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}

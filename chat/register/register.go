@@ -2,7 +2,7 @@
 // Registration of new accounts is by invitation and not here.
 //
 // Invariants:
-//   - Only the person's own signed-in session acts, and only on its own account (XEP-0077 §3.2.1).
+//   - Only the person's own signed-in session acts, and only on its own account (XEP-0077 §3.2).
 //   - Deleting answers first and then ends every session of the account; what the account left is erased by every room.
 package register
 
@@ -63,7 +63,7 @@ func (r *room) set(ctx context.Context, q *feature.Request) (feature.Reply, erro
 	}
 	if q.Payload.Child(NS, "remove") != nil {
 		if len(q.Payload.Children) != 1 {
-			return feature.Reply{}, stanza.BadRequest("<remove/> stands alone") // XEP-0077 §3.2.1
+			return feature.Reply{}, stanza.BadRequest("<remove/> stands alone") // XEP-0077 §3.2
 		}
 		return r.remove(ctx, q)
 	}

@@ -148,10 +148,10 @@ func TestRepliesOnBehalf(t *testing.T) {
 	}{
 		{From, "subscribe", Step{Next: From, Reply: "subscribed"}},                                          // Appendix A.3.1 [2]
 		{To | From, "subscribe", Step{Next: To | From, Reply: "subscribed"}},                                // Appendix A.3.1 [2]
-		{Approved, "subscribe", Step{Next: From | Approved, Reply: "subscribed"}},                           // Appendix A.3.1 [1], §3.4.2
-		{To | Approved, "subscribe", Step{Next: To | From | Approved, Reply: "subscribed"}},                 // §3.4.2
+		{Approved, "subscribe", Step{Next: From | Approved, Reply: "subscribed"}},                           // Appendix A.3.1 [1], RFC 6121 §3.4.2
+		{To | Approved, "subscribe", Step{Next: To | From | Approved, Reply: "subscribed"}},                 // RFC 6121 §3.4.2
 		{In, "unsubscribe", Step{Pass: true, Reply: "unsubscribed"}},                                        // Appendix A.3.2 [1]
-		{To | From | Approved, "unsubscribe", Step{Next: To | Approved, Pass: true, Reply: "unsubscribed"}}, // the approval outlives it (§3.4.2)
+		{To | From | Approved, "unsubscribe", Step{Next: To | Approved, Pass: true, Reply: "unsubscribed"}}, // the approval outlives it (RFC 6121 §3.4.2)
 	} {
 		if got := Inbound(c.state, c.typ); got != c.want {
 			t.Errorf("%s in %b: %+v, want %+v", c.typ, c.state, got, c.want)

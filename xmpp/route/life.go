@@ -21,7 +21,7 @@ func (r *Router) Take(ctx context.Context, p *Sender, s *stanza.Stanza, done fun
 	switch s.Kind {
 	case stanza.Message:
 		r.m.message.Inc()
-		if s.To.IsZero() { // RFC 6121 §8.1.1.1
+		if s.To.IsZero() { // RFC 6120 §10.3.1
 			e.To = s.From.Bare()
 			e.Stanza = s.WithTo(e.To)
 		}

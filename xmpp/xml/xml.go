@@ -55,7 +55,7 @@ func AfterLogin(bytes int) Limits {
 // Error is a fault of the peer's bytes. It ends the stream with its condition (RFC 6120 §4.9.3).
 type Error struct {
 	Condition string // not-well-formed, restricted-xml, policy-violation, bad-format, unsupported-encoding, bad-namespace-prefix, invalid-namespace
-	App       string // application condition to add: "stanza-too-big" (XEP-0205 §3.1 names the namespace), or empty
+	App       string // application condition to add: "stanza-too-big" (XEP-0205 §5 names the namespace), or empty
 	Text      string // what was wrong, for people
 }
 
