@@ -49,7 +49,7 @@ type Disco struct {
 	AccountIDs []Identity // of the account's bare JID
 	Items      func(ctx context.Context, r *Request) ([]Item, error)
 	Node       func(ctx context.Context, r *Request, node string) (*Info, error) // disco#info of a node; nil if the room has no such node
-	Stream     []string // raw XML for <stream:features/> after login (XEP-0115 caps, roster versioning …)
+	Stream     []string                                                          // raw XML for <stream:features/> after login (XEP-0115 caps, roster versioning …)
 }
 
 // Identity is a disco#info identity.
