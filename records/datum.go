@@ -97,3 +97,13 @@ type Sink interface {
 	Row(values []any) error // string, int64, bool, time.Time (UTC) or nil; valid during the call
 	End(rows int64) error
 }
+
+// Words makes data of rooms below this floor, which declare the words alone: nothing of theirs is ever exported, swept or erased
+// with an account of the chat.
+func Words(data ...schedule.Datum) []Datum {
+	out := make([]Datum, len(data))
+	for i, d := range data {
+		out[i].Datum = d
+	}
+	return out
+}

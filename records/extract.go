@@ -14,8 +14,8 @@ import (
 type Verifier interface {
 	// Verify checks an assertion as it is given: by a stored credential of the person, over exactly this hash.
 	Verify(ctx context.Context, tx *store.Tx, person string, hash [32]byte, assertion []byte) error
-	// Recheck checks a kept assertion again: the same, without the signature counter, which has moved on.
-	Recheck(ctx context.Context, r store.Reader, person string, hash [32]byte, assertion []byte) error
+	// Check checks a kept assertion again: the same, without the signature counter, which has moved on.
+	Check(ctx context.Context, tx *store.Tx, person string, hash [32]byte, assertion []byte) error
 }
 
 // Standing says whether production under a grant is allowed now; desk/standing is one. Its error names the record that forbids it.
@@ -95,7 +95,7 @@ func (g *Gate) approved(ctx context.Context, tx *store.Tx, id string, now time.T
 	}
 	var reviewed, approved bool
 	for _, one := range s.signatures {
-		if err := g.r.verifier.Recheck(ctx, tx, one.person, s.Hash(), one.assertion); err != nil {
+		if err := g.r.verifier.Check(ctx, tx, one.person, s.Hash(), one.assertion); err != nil {
 			return s, fmt.Errorf("%w: of %s: %w", ErrSignature, one.person, err)
 		}
 		reviewed, approved = reviewed || one.role == Reviewer, approved || one.role == Approver

@@ -74,7 +74,7 @@ func (k *keys) Verify(_ context.Context, _ *store.Tx, person string, hash [32]by
 	return k.check(person, hash, assertion)
 }
 
-func (k *keys) Recheck(_ context.Context, _ store.Reader, person string, hash [32]byte, assertion []byte) error {
+func (k *keys) Check(_ context.Context, _ *store.Tx, person string, hash [32]byte, assertion []byte) error {
 	return k.check(person, hash, assertion)
 }
 
