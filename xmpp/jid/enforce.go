@@ -82,6 +82,9 @@ func enforceDomain(s string) (string, error) {
 	if err != nil {
 		return "", malformed("the domainpart: %v", err)
 	}
+	if strings.HasSuffix(a, ".") {
+		return "", malformed("the domainpart ends in an empty label")
+	}
 	if last := a[strings.LastIndexByte(a, '.')+1:]; last[0] <= '9' && strings.Trim(last, "0123456789") == "" {
 		if ip, err := netip.ParseAddr(a); err != nil || !ip.Is4() {
 			return "", malformed("the domainpart ends in a number and is no IPv4 address")

@@ -235,10 +235,10 @@ func (s *scanner) release() {
 	if cap(s.stack) > keep || cap(s.binds) > keep || cap(s.attrs) > keep || cap(s.needs) > keep || cap(s.parts) > keep {
 		return
 	}
-	clear(s.binds[:cap(s.binds)])
-	clear(s.attrs[:cap(s.attrs)])
-	clear(s.needs[:cap(s.needs)])
-	clear(s.parts[:cap(s.parts)])
+	clear(s.binds) // what was popped is cleared already: the pool must not keep the strings of an element alive
+	clear(s.attrs)
+	clear(s.needs)
+	clear(s.parts)
 	*s = scanner{binds: s.binds[:0], stack: s.stack[:0], attrs: s.attrs[:0], needs: s.needs[:0], parts: s.parts[:0]}
 	scanners.Put(s)
 }

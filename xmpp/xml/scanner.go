@@ -328,6 +328,7 @@ func (s *scanner) endTag(end int) *Error {
 // leave ends the innermost element, whose end tag is b[tok:end].
 func (s *scanner) leave(tok, end int) {
 	for n := len(s.binds); n > 0 && s.binds[n-1].depth == s.depth; n-- {
+		s.binds[n-1] = bound{}
 		s.binds = s.binds[:n-1]
 	}
 	if s.cur != nil {
@@ -364,6 +365,7 @@ func (s *scanner) joinText() {
 		}
 		s.cur.text = all.String()
 	}
+	clear(s.parts[first:])
 	s.parts = s.parts[:first]
 }
 

@@ -24,6 +24,7 @@ func (s *scanner) startTag(end int) *Error {
 		return err
 	}
 	s.stack = append(s.stack, span{s.tok + 1, hi})
+	clear(s.attrs)
 	s.attrs = s.attrs[:0]
 	if err := s.readAttrs(hi, e); err != nil {
 		return err
@@ -324,45 +325,61 @@ func (s *scanner) string(lo, hi int) string {
 
 // name reads a qualified name (Namespaces in XML 1.0 §4); colon is 0 without a prefix.
 func name(b []byte, i, e int) (colon, hi int, err *Error) {
-	start := i
-	first := true
+	first := true // a name, or its local part, begins here
 	for i < e {
-		c := b[i]
-		if c == ':' {
+		switch k := nameClass[b[i]]; {
+		case k == nameStart || k == nameRest && !first:
+			i++
+			first = false
+			continue
+		case k == nameColon:
 			if first || colon != 0 {
 				return 0, 0, malformed("a colon at a wrong place")
 			}
 			colon, first = i, true
 			i++
 			continue
+		case k == nameMulti:
+			if n := letter(b[i:e]); n > 0 {
+				i += n
+				first = false
+				continue
+			}
 		}
-		n := nameChar(b[i:e], first)
-		if n == 0 {
-			break
-		}
-		i += n
-		first = false
+		break
 	}
-	if first || i == start {
+	if first {
 		return 0, 0, malformed("a name that is none")
 	}
 	return colon, i, nil
 }
 
-// nameChar is the length of the name character at the start of b, or 0.
-func nameChar(b []byte, first bool) int {
-	c := b[0]
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
-		return 1
-	case '0' <= c && c <= '9', c == '-', c == '.':
-		if first {
-			return 0
+// Classes of bytes in names.
+const (
+	nameStart = 1 + iota
+	nameRest  // not at the start
+	nameColon
+	nameMulti
+)
+
+var nameClass = func() (t [256]uint8) {
+	for c := range t {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
+			t[c] = nameStart
+		case '0' <= c && c <= '9', c == '-', c == '.':
+			t[c] = nameRest
+		case c == ':':
+			t[c] = nameColon
+		case c >= utf8.RuneSelf:
+			t[c] = nameMulti
 		}
-		return 1
-	case c < utf8.RuneSelf:
-		return 0
 	}
+	return t
+}()
+
+// letter is the length of the letter beyond ASCII at the start of b, or 0.
+func letter(b []byte) int {
 	r, n := utf8.DecodeRune(b)
 	for _, l := range letters {
 		if l.lo <= r && r <= l.hi {
