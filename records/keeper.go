@@ -276,7 +276,7 @@ func (k *Keeper) scrub(ctx context.Context, now time.Time) (bool, error) {
 	if soiled != 0 {
 		if err := k.r.db.Write(ctx, func(tx *store.Tx) error {
 			return execAll(ctx, tx, now, `INSERT INTO records_pace (name, at) VALUES ('scrubbing', $1) ON CONFLICT (name) DO NOTHING`,
-				`DELETE FROM records_pace WHERE name = 'soiled' AND $1 > 0`)
+				`DELETE FROM records_pace WHERE name = 'soiled' AND at <= $1`)
 		}); err != nil {
 			return false, err
 		}
@@ -288,7 +288,7 @@ func (k *Keeper) scrub(ctx context.Context, now time.Time) (bool, error) {
 		if err := execAll(ctx, tx, now, `UPDATE gate_hold SET scrubbed = $1 WHERE swept <> 0 AND scrubbed = 0`); err != nil || soiled == 0 {
 			return err
 		}
-		return execAll(ctx, tx, now, `DELETE FROM records_pace WHERE name = 'scrubbing' AND $1 > 0`,
+		return execAll(ctx, tx, now, `DELETE FROM records_pace WHERE name = 'scrubbing' AND at <= $1`,
 			`INSERT INTO records_pace (name, at) VALUES ('scrubbed', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`)
 	})
 }
