@@ -1,0 +1,34 @@
+-- One row per message, shared by the archives of its two parties. id is the place in the order of commits.
+CREATE TABLE archive_stanza (
+	id        {{serial}},
+	at        BIGINT NOT NULL,   -- never less than that of the row before
+	sender    TEXT NOT NULL,     -- bare JIDs; the full ones stand in the stanza
+	recipient TEXT NOT NULL,
+	kind      TEXT NOT NULL,
+	size      INTEGER NOT NULL,  -- bytes of the stanza's content
+	stanza    {{blob}} NOT NULL
+);
+
+CREATE INDEX archive_stanza_at ON archive_stanza (at);
+
+-- One row per archive that holds the message.
+CREATE TABLE archive_entry (
+	account TEXT NOT NULL,
+	id      BIGINT NOT NULL,
+	peer    TEXT NOT NULL,
+	PRIMARY KEY (account, id)
+);
+
+CREATE INDEX archive_entry_peer ON archive_entry (peer, account, id);
+
+CREATE TABLE archive_prefs (
+	account TEXT PRIMARY KEY,
+	mode    TEXT NOT NULL, -- always, never, roster
+	always  TEXT NOT NULL, -- JSON lists of addresses
+	never   TEXT NOT NULL
+);
+
+CREATE TABLE archive_key (
+	one INTEGER PRIMARY KEY CHECK (one = 1),
+	key {{blob}} NOT NULL
+);

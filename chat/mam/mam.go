@@ -1,0 +1,166 @@
+// Package mam answers queries of the message archive (XEP-0313 urn:xmpp:mam:2 with #extended, paged by XEP-0059) and keeps its
+// preferences (XEP-0441). The archive itself is package archive.
+//
+// Invariants:
+//   - Only the account itself reads its archive; everyone else gets forbidden, whether the account exists or not (XEP-0313 §8.1).
+//   - A page has at most archive.MaxPage messages; an id that is not in the archive is item-not-found, never an empty page
+//     (XEP-0313 §4.1.3, §4.3.2).
+//   - A result comes from the server alone: what clients send as one is stripped (XEP-0313 §8.2).
+package mam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"writ/chat/archive"
+	"writ/xmpp/feature"
+	"writ/xmpp/stanza"
+	"writ/xmpp/xml"
+)
+
+// Space is the namespace of queries and their form (XEP-0313 §10.1).
+const Space = "urn:xmpp:mam:2"
+
+const (
+	rsm     = "http://jabber.org/protocol/rsm"
+	forward = "urn:xmpp:forward:0"
+	form    = "jabber:x:data"
+)
+
+// MAM is the room.
+type MAM struct{ archive *archive.Archive }
+
+// New makes the room on the engine.
+func New(a *archive.Archive) *MAM { return &MAM{a} }
+
+// Feature is the room as the house sees it.
+func (m *MAM) Feature() *feature.Feature {
+	rows := []feature.IQ{
+		{Type: stanza.Set, Space: Space, Local: "query", At: feature.AtOwn, Handle: m.query},
+		{Type: stanza.Get, Space: Space, Local: "query", At: feature.AtOwn, Handle: m.form},
+		{Type: stanza.Get, Space: Space, Local: "metadata", At: feature.AtOwn, Handle: m.metadata},
+		{Type: stanza.Get, Space: Space, Local: "prefs", At: feature.AtOwn, Handle: m.getPrefs},
+		{Type: stanza.Set, Space: Space, Local: "prefs", At: feature.AtOwn, Handle: m.setPrefs},
+	}
+	for _, q := range rows[:5:5] {
+		q.At, q.Handle = feature.AtAccount, forbidden
+		rows = append(rows, q)
+	}
+	return &feature.Feature{
+		Name:  "mam",
+		Specs: []string{"XEP-0313", "XEP-0059", "XEP-0297", "XEP-0441"},
+		Disco: feature.Disco{Account: []string{Space, Space + "#extended", Space + "#groupchat-field"}},
+		IQ:    rows,
+		Shape: shape,
+	}
+}
+
+func forbidden(context.Context, *feature.Request) (feature.Reply, error) {
+	return feature.Reply{}, stanza.Forbidden("only the account itself reads its archive")
+}
+
+// shape strips results that a client made up.
+func shape(_ context.Context, e *feature.Envelope) {
+	if e.Stanza.Kind == stanza.Message && e.Session != nil {
+		e.Stanza = e.Stanza.Without(func(c stanza.Child) bool { return c.Space == Space && (c.Local == "result" || c.Local == "fin") })
+	}
+}
+
+// query sends a page of the archive (XEP-0313 §4).
+func (m *MAM) query(ctx context.Context, r *feature.Request) (feature.Reply, error) {
+	q, err := m.parse(r)
+	if err != nil {
+		return feature.Reply{}, err
+	}
+	if q.count {
+		return m.count(ctx, r, q)
+	}
+	var page archive.Page
+	if q.empty {
+		page.Complete = true
+	} else if page, err = m.archive.Page(ctx, r.From, q.Query); err != nil {
+		return feature.Reply{}, mapped(err)
+	}
+	for i := range page.Items {
+		item := page.Items[i]
+		if q.flip {
+			item = page.Items[len(page.Items)-1-i]
+		}
+		r.Send(m.result(r, q.id, item))
+	}
+	var b xml.Builder
+	b.Start(Space, "fin")
+	if page.Complete {
+		b.Attr("complete", "true")
+	}
+	b.Start(rsm, "set")
+	if n := len(page.Items); n > 0 {
+		b.Leaf("", "first", m.archive.ID(r.From, page.Items[0].ID)).Leaf("", "last", m.archive.ID(r.From, page.Items[n-1].ID))
+	}
+	return feature.Reply{Payload: b.Bytes()}, nil
+}
+
+// count answers a client that wants to know how many there are and no more (XEP-0059 §2.7).
+func (m *MAM) count(ctx context.Context, r *feature.Request, q query) (feature.Reply, error) {
+	var n int64
+	if !q.empty {
+		var err error
+		if n, err = m.archive.Count(ctx, r.From, q.Query); err != nil {
+			return feature.Reply{}, mapped(err)
+		}
+	}
+	var b xml.Builder
+	b.Start(Space, "fin")
+	if n == 0 {
+		b.Attr("complete", "true")
+	}
+	b.Start(rsm, "set").Leaf("", "count", fmt.Sprint(n))
+	return feature.Reply{Payload: b.Bytes()}, nil
+}
+
+// result is one message of the archive, forwarded (XEP-0313 §4.2, XEP-0297 §3).
+func (m *MAM) result(r *feature.Request, id string, item archive.Item) *stanza.Stanza {
+	var b xml.Builder
+	b.Start(Space, "result", "queryid", id, "id", m.archive.ID(r.From, item.ID))
+	b.Start(forward, "forwarded").Empty("urn:xmpp:delay", "delay", "stamp", stamp(item.Time))
+	b.Raw(item.Stanza.AppendTo(nil, xml.Client))
+	return stanza.New(stanza.Message, stanza.Normal, r.From.Bare(), r.From, "", b.Bytes())
+}
+
+// metadata tells the ends of the archive (XEP-0313 §5).
+func (m *MAM) metadata(ctx context.Context, r *feature.Request) (feature.Reply, error) {
+	first, last, ok, err := m.archive.Ends(ctx, r.From)
+	if err != nil {
+		return feature.Reply{}, err
+	}
+	var b xml.Builder
+	b.Start(Space, "metadata")
+	if ok {
+		b.Empty("", "start", "id", m.archive.ID(r.From, first.ID), "timestamp", stamp(first.Time))
+		b.Empty("", "end", "id", m.archive.ID(r.From, last.ID), "timestamp", stamp(last.Time))
+	}
+	return feature.Reply{Payload: b.Bytes()}, nil
+}
+
+// form lists the fields that a query may have (XEP-0313 §4.1.5).
+func (m *MAM) form(context.Context, *feature.Request) (feature.Reply, error) {
+	var b xml.Builder
+	b.Start(Space, "query").Start(form, "x", "type", "form")
+	b.Start("", "field", "type", "hidden", "var", "FORM_TYPE").Leaf("", "value", Space).End()
+	b.Empty("", "field", "type", "jid-single", "var", "with")
+	for _, name := range []string{"start", "end", "before-id", "after-id"} {
+		b.Empty("", "field", "type", "text-single", "var", name)
+	}
+	b.Start("", "field", "type", "list-multi", "var", "ids")
+	b.Start("http://jabber.org/protocol/xdata-validate", "validate", "datatype", "xs:string").Empty("", "open").End().End()
+	b.Empty("", "field", "type", "boolean", "var", "include-groupchat")
+	return feature.Reply{Payload: b.Bytes()}, nil
+}
+
+func mapped(err error) error {
+	if errors.Is(err, archive.ErrNotFound) {
+		return stanza.ItemNotFound("the archive has no message with that id")
+	}
+	return err
+}
