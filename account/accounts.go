@@ -34,6 +34,8 @@ type Options struct {
 	// Erase removes, in the transaction, all that the house keeps about an account, or leaves what a preservation holds to be erased
 	// when it ends. Without it Delete is refused: half an erasure is none.
 	Erase func(ctx context.Context, tx *store.Tx, account string) error
+	// Awaited reports a name whose former holder was erased while a preservation keeps a part of the records: it is not free.
+	Awaited func(ctx context.Context, r store.Reader, account string) (bool, error)
 	// Ended is told, after the commit, of an account whose sessions must end: disabled, deleted, or with a new password.
 	Ended func(account jid.JID)
 }
@@ -58,9 +60,10 @@ func Open(o Options) *Accounts {
 	return &Accounts{o: o, log: o.Log.With("room", "account")}
 }
 
-// OnErase sets Options.Erase once the house is complete; call it before serving.
-func (a *Accounts) OnErase(f func(ctx context.Context, tx *store.Tx, account string) error) {
-	a.o.Erase = f
+// OnErase sets Options.Erase and Options.Awaited once the house is complete; call it before serving. awaited may be nil.
+func (a *Accounts) OnErase(f func(ctx context.Context, tx *store.Tx, account string) error,
+	awaited func(ctx context.Context, r store.Reader, account string) (bool, error)) {
+	a.o.Erase, a.o.Awaited = f, awaited
 }
 
 // OnEnd sets Options.Ended once the house is complete; call it before serving.
@@ -128,15 +131,24 @@ func (a *Accounts) Create(ctx context.Context, n New) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	if err := a.o.DB.Write(ctx, func(tx *store.Tx) error { return p.insert(ctx, tx) }); err != nil {
+	if err := a.o.DB.Write(ctx, func(tx *store.Tx) error { return a.insert(ctx, tx, p) }); err != nil {
 		return User{}, fmt.Errorf("account: creating: %w", err)
 	}
 	a.log.Info("account created")
 	return p.user, nil
 }
 
-func (p prepared) insert(ctx context.Context, tx *store.Tx) error {
+func (a *Accounts) insert(ctx context.Context, tx *store.Tx, p prepared) error {
 	u := p.user
+	if a.o.Awaited != nil {
+		held, err := a.o.Awaited(ctx, tx, u.Account.String())
+		if err != nil {
+			return err
+		}
+		if held {
+			return fmt.Errorf("%w: %s", ErrExists, u.Account)
+		}
+	}
 	n, err := tx.Exec(ctx, `INSERT INTO account_user (account, name, created, invited_by) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (account) DO NOTHING`, u.Account.String(), u.Name, store.Time(u.Created), u.InvitedBy.String())
 	if err != nil {

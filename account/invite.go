@@ -158,7 +158,7 @@ func (a *Accounts) Redeem(ctx context.Context, token string, who New) (User, err
 		if n == 0 {
 			return ErrInvite
 		}
-		return p.insert(ctx, tx)
+		return a.insert(ctx, tx, p)
 	})
 	if err != nil {
 		return User{}, fmt.Errorf("account: registering: %w", err)

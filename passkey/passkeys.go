@@ -81,13 +81,8 @@ func (u *user) WebAuthnName() string                       { return u.name }
 func (u *user) WebAuthnDisplayName() string                { return u.name }
 func (u *user) WebAuthnCredentials() []webauthn.Credential { return u.creds }
 
-// reader is what reads, inside a transaction or not.
-type reader interface {
-	Query(ctx context.Context, sql string, args ...any) (*store.Rows, error)
-}
-
 // load reads the person's credentials that are not removed.
-func load(ctx context.Context, r reader, person, name string) (*user, error) {
+func load(ctx context.Context, r store.Reader, person, name string) (*user, error) {
 	u := &user{id: person, name: name}
 	rows, err := r.Query(ctx, `SELECT record, sign_count FROM passkey_credential WHERE person = $1 AND removed = 0 ORDER BY created, id`, person)
 	if err != nil {

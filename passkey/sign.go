@@ -40,20 +40,17 @@ func (p *Passkeys) Verify(ctx context.Context, tx *store.Tx, person string, hash
 	if err != nil {
 		return err
 	}
-	if err := p.advance(ctx, tx, cred); err != nil {
-		return err
-	}
-	return nil
+	return p.advance(ctx, tx, cred)
 }
 
-// Check verifies a signature that Verify accepted earlier and that was stored since: as Verify, without the counter. It reads inside the
-// caller's transaction. A signature of a passkey that was removed in between counts no more.
-func (p *Passkeys) Check(ctx context.Context, tx *store.Tx, person string, hash [32]byte, assertion []byte) error {
-	_, err := p.check(ctx, tx, person, hash, assertion)
+// Recheck verifies a signature that Verify accepted earlier and that was stored since: as Verify, without the counter, which has moved on.
+// A signature of a passkey that was removed in between counts no more.
+func (p *Passkeys) Recheck(ctx context.Context, r store.Reader, person string, hash [32]byte, assertion []byte) error {
+	_, err := p.check(ctx, r, person, hash, assertion)
 	return err
 }
 
-func (p *Passkeys) check(ctx context.Context, r reader, person string, hash [32]byte, assertion []byte) (*webauthn.Credential, error) {
+func (p *Passkeys) check(ctx context.Context, r store.Reader, person string, hash [32]byte, assertion []byte) (*webauthn.Credential, error) {
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(assertion)
 	if err != nil {
 		return nil, invalid(err)

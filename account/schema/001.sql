@@ -40,6 +40,7 @@ CREATE TABLE account_invite (
 	revoked    BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX account_invite_by ON account_invite (invited_by);
+CREATE INDEX account_invite_expires ON account_invite (expires);
 
 CREATE TABLE account_secret (
 	name  TEXT PRIMARY KEY,

@@ -1,0 +1,160 @@
+package account
+
+import (
+	"context"
+	"fmt"
+
+	"writ/records"
+	"writ/schedule"
+	"writ/store"
+)
+
+// Data declares what the room keeps about people.
+func (a *Accounts) Data() []records.Datum {
+	return []records.Datum{subscribers(), devices(), invitations(), credentials()}
+}
+
+func subscribers() records.Datum {
+	return records.Datum{
+		Datum: schedule.Datum{
+			Name: "subscribers", Category: schedule.Subscriber, Tables: []string{"account_user"},
+			Fields: []schedule.Field{
+				{Name: "account", Meaning: "The address of the account."},
+				{Name: "name", Meaning: "The display name, if the person gave one."},
+				{Name: "created", Meaning: "When the account was made."},
+				{Name: "invited_by", Meaning: "The account whose invitation made it; empty if it was the operator's."},
+				{Name: "disabled", Meaning: "Since when the operator bars it from signing in."},
+				{Name: "deleted", Meaning: "When it was deleted, if a preservation keeps it from being erased."},
+			},
+			Purpose: "So that the account is there.", Retention: schedule.Account, Process: schedule.Subpoena,
+		},
+		Export: exportSubscriber,
+		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
+			if _, err := tx.Exec(ctx, `UPDATE account_user SET invited_by = '' WHERE invited_by = $1`, account); err != nil {
+				return fmt.Errorf("account: erasing an inviter: %w", err)
+			}
+			return records.EraseRows(schedule.Subscriber, "account_user", "account")(ctx, tx, account)
+		},
+	}
+}
+
+func exportSubscriber(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
+	rows, err := o.Query(ctx, `SELECT account, name, created, invited_by, disabled, deleted FROM account_user WHERE account = $1`, o.Account())
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var account, name, by string
+		var created, disabled, deleted int64
+		if err := rows.Scan(&account, &name, &created, &by, &disabled, &deleted); err != nil {
+			return err
+		}
+		if err := emit(account, name, store.FromTime(created), by, timeOrNil(disabled), timeOrNil(deleted)); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func devices() records.Datum {
+	return records.Datum{
+		Datum: schedule.Datum{
+			Name: "devices", Category: schedule.Device, Tables: []string{"account_device"},
+			Fields: []schedule.Field{
+				{Name: "device", Meaning: "The identifier that the app made for itself."},
+				{Name: "software", Meaning: "The software that the app says it is."},
+				{Name: "model", Meaning: "The device that the app says it runs on."},
+				{Name: "first_used", Meaning: "When it first signed in."},
+				{Name: "last_used", Meaning: "When it last signed in."},
+			},
+			Purpose: "So that a person sees which apps are signed in to the account.", Retention: schedule.Account, Process: schedule.CourtOrder,
+		},
+		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
+			rows, err := o.Query(ctx, `SELECT id, software, model, first_seen, last_seen FROM account_device
+				WHERE account = $1 ORDER BY first_seen, id`, o.Account())
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var id, software, model string
+				var first, last int64
+				if err := rows.Scan(&id, &software, &model, &first, &last); err != nil {
+					return err
+				}
+				if err := emit(id, software, model, store.FromTime(first), store.FromTime(last)); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		},
+		Erase: records.EraseRows(schedule.Device, "account_device", "account"),
+	}
+}
+
+func invitations() records.Datum {
+	return records.Datum{
+		Datum: schedule.Datum{
+			Name: "invitations", Category: schedule.Subscriber, Tables: []string{"account_invite"},
+			Fields: []schedule.Field{
+				{Name: "note", Meaning: "What the inviter noted."},
+				{Name: "created", Meaning: "When the invitation was made."},
+				{Name: "expires", Meaning: "When it ends."},
+				{Name: "uses_left", Meaning: "How many accounts it can still make."},
+				{Name: "revoked", Meaning: "When it was taken back."},
+			},
+			Time:    "created",
+			Purpose: "So that people can register; a row is deleted when the invitation has ended.", Retention: schedule.Expiry, Process: schedule.Subpoena,
+		},
+		Export: exportInvitations,
+		Erase:  records.EraseRows(schedule.Subscriber, "account_invite", "invited_by"),
+		Sweep:  records.SweepRows(schedule.Subscriber, "account_invite", "expires", "invited_by"),
+	}
+}
+
+func exportInvitations(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
+	rows, err := o.Query(ctx, `SELECT note, created, expires, uses, revoked FROM account_invite
+		WHERE invited_by = $1 AND created >= $2 AND created < $3 ORDER BY created, id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var note string
+		var created, expires, uses, revoked int64
+		if err := rows.Scan(&note, &created, &expires, &uses, &revoked); err != nil {
+			return err
+		}
+		if err := emit(note, store.FromTime(created), store.FromTime(expires), uses, timeOrNil(revoked)); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func credentials() records.Datum {
+	return records.Datum{
+		Datum: schedule.Datum{
+			Name: "verifiers", Category: schedule.Credentials, Tables: []string{"account_credential", "account_secret"},
+			Fields: []schedule.Field{
+				{Name: "hash", Meaning: "Which of the three hashes the verifier is made with."},
+				{Name: "salt", Meaning: "Random bytes that make two people with one password differ."},
+				{Name: "iterations", Meaning: "How often the hash is repeated."},
+				{Name: "stored_key", Meaning: "What a sign-in is checked against; the password cannot be read from it."},
+				{Name: "server_key", Meaning: "With what the server proves itself to the app."},
+			},
+			Purpose: "To check sign-ins without keeping the password.", Retention: schedule.Account, Process: schedule.Never,
+			Never: schedule.Credentials.Info().Never,
+		},
+		Erase: records.EraseRows(schedule.Credentials, "account_credential", "account"),
+	}
+}
+
+// timeOrNil is the exported form of a time of which 0 means never.
+func timeOrNil(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return store.FromTime(n)
+}
