@@ -158,7 +158,7 @@ func TestSignature(t *testing.T) {
 		if err := b.verify("ada", scope, a); !errors.Is(err, passkey.ErrCloned) {
 			t.Errorf("the same assertion twice: %v", err)
 		}
-		if err := b.write(func(tx *store.Tx) error { return b.Recheck(ctx, tx, "ada", scope, a) }); err != nil {
+		if err := b.write(func(tx *store.Tx) error { return b.Check(ctx, tx, "ada", scope, a) }); err != nil {
 			t.Errorf("a stored signature checked later: %v", err)
 		}
 		for what, err := range map[string]error{
@@ -182,7 +182,7 @@ func TestSignature(t *testing.T) {
 		if err := b.write(func(tx *store.Tx) error { return b.Remove(ctx, tx, "ada", ids[0].ID) }); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.write(func(tx *store.Tx) error { return b.Recheck(ctx, tx, "ada", scope, a) }); !errors.Is(err, passkey.ErrAssertion) {
+		if err := b.write(func(tx *store.Tx) error { return b.Check(ctx, tx, "ada", scope, a) }); !errors.Is(err, passkey.ErrAssertion) {
 			t.Errorf("a signature of a removed passkey counts: %v", err)
 		}
 	})

@@ -43,10 +43,10 @@ func (p *Passkeys) Verify(ctx context.Context, tx *store.Tx, person string, hash
 	return p.advance(ctx, tx, cred)
 }
 
-// Recheck verifies a signature that Verify accepted earlier and that was stored since: as Verify, without the counter, which has moved on.
+// Check verifies a signature that Verify accepted earlier and that was stored since: as Verify, without the counter, which has moved on.
 // A signature of a passkey that was removed in between counts no more.
-func (p *Passkeys) Recheck(ctx context.Context, r store.Reader, person string, hash [32]byte, assertion []byte) error {
-	_, err := p.check(ctx, r, person, hash, assertion)
+func (p *Passkeys) Check(ctx context.Context, tx *store.Tx, person string, hash [32]byte, assertion []byte) error {
+	_, err := p.check(ctx, tx, person, hash, assertion)
 	return err
 }
 
