@@ -139,7 +139,7 @@ func (t *table) row(account string, values []any) error {
 	return nil
 }
 
-// writeField writes a field of a CSV file (RFC 4180 §2). The value stays byte for byte what it was: line ends inside it are kept,
+// writeField writes a field of a CSV file (RFC 4180). The value stays byte for byte what it was: line ends inside it are kept,
 // and an empty text ("") differs from no value. Nothing is put before a leading = or +: that would change evidence.
 func writeField(b *bytes.Buffer, s string) {
 	if s != "" && !strings.ContainsAny(s, ",\"\r\n") && strings.TrimSpace(s) == s {
