@@ -41,7 +41,7 @@ const (
 	Unfinished = "unfinished" // answered; no end was signalled within a day
 )
 
-// callTerm is when a call without an end is closed (XEP-0353 §3.6 lets an app assume so when no finish came).
+// callTerm is when a call without an end is closed (XEP-0353 §5: a call whose finish never came).
 const callTerm = 24 * time.Hour
 
 // CallSignal is the metadata of one signalling stanza. Candidates, keys and texts of the stanza have no field here.
@@ -93,7 +93,7 @@ func (c call) next(s CallSignal) call {
 			c = c.end(at, s, Declined)
 		}
 	case Retract:
-		if !fromCallee && c.answered == 0 && c.proceeded == 0 {
+		if !fromCallee && c.answered == 0 {
 			c = c.end(at, s, Cancelled)
 		}
 	case Finish, SessionEnd:
@@ -126,7 +126,7 @@ func (c call) says(s CallSignal, outcome string) string {
 		"security-error", "unsupported-applications", "unsupported-transports":
 		return Failed
 	}
-	if c.answered != 0 || c.proceeded != 0 {
+	if c.answered != 0 || (c.proceeded != 0 && s.Step != Retract) { // a retraction that crossed the answer was meant before it
 		return Answered
 	}
 	switch s.Reason {
@@ -215,7 +215,7 @@ func (r *Recorder) findCall(ctx context.Context, tx *store.Tx, s CallSignal) (ca
 	return c, err
 }
 
-// CloseCalls closes the calls that began before the time and never ended: an answered one as unfinished, another as unanswered.
+// closeCalls closes the calls that began before the time and never ended: an answered one as unfinished, another as unanswered.
 // When they ended is not known and stays so.
 func closeCalls(ctx context.Context, tx *store.Tx, before time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE records_call SET outcome = CASE WHEN answered > 0 OR proceeded > 0 THEN 'unfinished' ELSE 'unanswered' END
