@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"writ/obs"
 	"writ/server"
-	"writ/store"
 )
 
 type migrateCommand struct {
@@ -19,12 +17,7 @@ func (c migrateCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	db, err := store.Open(ctx, conf.Store, obs.Logger(s.err, "warn", false))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	steps, err := db.Pending(ctx, server.Schemas())
+	steps, err := server.Pending(ctx, conf)
 	if err != nil {
 		return err
 	}
@@ -39,7 +32,11 @@ func (c migrateCommand) Run(ctx context.Context, s *streams) error {
 		fmt.Fprintf(s.out, "%d steps would be applied; there is no way back but a backup. Do it with --yes.\n", len(steps))
 		return nil
 	}
-	if err := db.Migrate(ctx, server.Schemas()); err != nil {
+	h, err := c.house(ctx, s) // building it migrates
+	if err != nil {
+		return err
+	}
+	if err := h.Close(); err != nil {
 		return err
 	}
 	ran(s, "migrated", "steps", len(steps))

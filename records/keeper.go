@@ -318,3 +318,15 @@ func (k *Keeper) Own(ctx context.Context, account string, into Sink) error {
 	}
 	return nil
 }
+
+// LastSeen is when an account was last connected, for those who may see its presence; the zero time if nothing is recorded.
+func (k *Keeper) LastSeen(ctx context.Context, account string) (time.Time, error) {
+	var at int64
+	switch err := k.r.db.QueryRow(ctx, "SELECT at FROM records_seen WHERE account = $1", account).Scan(&at); {
+	case errors.Is(err, store.ErrNoRows):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, fmt.Errorf("records: reading last seen: %w", err)
+	}
+	return store.FromTime(at), nil
+}

@@ -3,7 +3,7 @@
 //
 // Invariants:
 //   - There is one composition. `writ serve`, `writ dev`, the commands beside a running server and the tests all use Build.
-//   - Build opens the database and connects nothing else; nothing listens before Run.
+//   - Build opens the database and nothing else; nothing listens before Run.
 //   - A room with tables declares what it keeps about people, or Build fails.
 package server
 
@@ -14,9 +14,14 @@ import (
 	"fmt"
 	"log/slog"
 
+	"writ/account"
 	"writ/clock"
+	"writ/desk/registry"
 	"writ/obs"
+	"writ/passkey"
+	"writ/records"
 	"writ/store"
+	"writ/tlog"
 	"writ/xmpp/c2s"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
@@ -25,61 +30,69 @@ import (
 
 // Options is what a house is made from.
 type Options struct {
-	Config Config
-	Log    *slog.Logger
-	Clock  clock.Clock // nil is the system's
-	Dev    bool        // the development sign-in and the software passkey exist
-	DB     *store.DB   // nil: Config.Store is opened, and closed by Close
-	TLS    *tls.Config // nil: Config.TLS
+	Config  Config
+	Log     *slog.Logger // nil logs nothing
+	Clock   clock.Clock  // nil is the system's
+	Dev     bool         // the development sign-in and the software passkey exist
+	Version string       // of the program, as apps are told
+	DB      *store.DB    // nil: Config.Store is opened, and closed by Close
+	TLS     *tls.Config  // nil: Config.TLS
 }
 
 // House is one Writ, composed. Its fields are the rooms that the commands and the tests speak to.
 type House struct {
-	Config  Config
+	Options
 	Domain  jid.JID
-	Log     *slog.Logger
 	Metrics *obs.Metrics
-	Clock   clock.Clock
-	Dev     bool
-	DB      *store.DB
 
-	Router *route.Router
-	C2S    *c2s.Server
+	Accounts *account.Accounts
+	Passkeys *passkey.Passkeys
+	Records  *records.Records
+	Registry *registry.Registry
+	Tlog     *tlog.Log
+	Router   *route.Router
+	C2S      *c2s.Server
 
-	tls      *tls.Config
 	features []*feature.Feature
-	schemas  []store.Schema
-	parts    []part // in the order of their start
+	rooms    []room // every room with tables, in the order of its migrations
 	closers  []func() error
 }
 
-// Build composes the house. The database is migrated first, because rooms may read at construction.
+// room is a room's tables and what it keeps about people in them.
+type room struct {
+	schema store.Schema
+	data   []records.Datum
+}
+
+// Build composes the house, migrates the database and checks that every table is declared.
 func Build(ctx context.Context, o Options) (*House, error) {
-	h := &House{Config: o.Config, Log: o.Log, Metrics: obs.NewMetrics(), Clock: o.Clock, Dev: o.Dev, DB: o.DB, tls: o.TLS}
+	h, err := compose(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("server: opening: %w", err), h.Close())
+	}
+	return h, nil
+}
+
+// compose makes the rooms. It reads and writes no table, so that commands can ask what a migration would do.
+func compose(ctx context.Context, o Options) (*House, error) {
+	h := &House{Options: o, Metrics: obs.NewMetrics()}
 	if h.Log == nil {
 		h.Log = obs.Discard()
 	}
 	if h.Clock == nil {
 		h.Clock = clock.System()
 	}
-	if err := h.build(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("server: building: %w", err), h.Close())
-	}
-	return h, nil
-}
-
-func (h *House) build(ctx context.Context) (err error) {
-	if h.Domain, err = jid.Parse(h.Config.Domain); err != nil {
-		return err
-	}
 	for _, step := range []func(context.Context) error{
-		h.openData, h.openStore, h.buildChat,
+		h.openData, h.openStore, h.buildShared, h.buildChat, h.declare,
 	} {
 		if err := step(ctx); err != nil {
-			return err
+			return nil, errors.Join(fmt.Errorf("server: composing: %w", err), h.Close())
 		}
 	}
-	return nil
+	return h, nil
 }
 
 func (h *House) openStore(ctx context.Context) (err error) {
@@ -89,12 +102,61 @@ func (h *House) openStore(ctx context.Context) (err error) {
 		}
 		h.closers = append(h.closers, h.DB.Close)
 	}
-	h.schemas = Schemas()
-	if err := h.DB.Migrate(ctx, h.schemas); err != nil {
-		return err
-	}
 	h.countStore()
 	return nil
+}
+
+// buildShared makes the rooms that chat and desk both stand on.
+func (h *House) buildShared(context.Context) (err error) {
+	h.Accounts = account.Open(account.Options{DB: h.DB, Domain: h.Domain, Clock: h.Clock, Config: h.Config.Accounts, Log: h.Log})
+	if h.Passkeys, err = passkey.Open(h.DB, h.Config.passkeys(h.Dev), h.Clock); err != nil {
+		return err
+	}
+	h.Records, err = records.New(records.Deps{DB: h.DB, Clock: h.Clock, Log: h.Log, Config: h.Config.Records, Verifier: h.Passkeys, Standing: h.standing()})
+	if err != nil {
+		return err
+	}
+	c := h.Config.log()
+	key, err := tlog.LoadKey(c.Key, c.Origin)
+	if err != nil {
+		return err
+	}
+	h.Registry = registry.New(h.DB.Scoped("registry"), h.Clock)
+	h.Tlog, err = tlog.New(h.DB, h.Clock, c, key, h.Log, h.Metrics)
+	return err
+}
+
+// declare lists the rooms with tables and has the record schedule collected from them.
+func (h *House) declare(context.Context) error {
+	h.rooms = h.tables()
+	var declared []records.Room
+	for _, r := range h.rooms {
+		if r.schema.Room != "records" && r.schema.Room != "gate" { // records declares its own
+			declared = append(declared, records.Room{Name: r.schema.Room, Tables: true, Data: r.data})
+		}
+	}
+	return h.Records.Declare(declared...)
+}
+
+// Schemas are the migrations of all rooms.
+func (h *House) Schemas() []store.Schema {
+	var out []store.Schema
+	for _, r := range h.rooms {
+		out = append(out, r.schema)
+	}
+	return out
+}
+
+// open does what needs the tables.
+func (h *House) open(ctx context.Context) error {
+	if err := h.DB.Migrate(ctx, h.Schemas()); err != nil {
+		return err
+	}
+	if err := h.Records.Check(ctx); err != nil {
+		return err
+	}
+	h.Accounts.OnErase(h.Records.Keeper.Erase)
+	return h.openChat(ctx)
 }
 
 func (h *House) countStore() {

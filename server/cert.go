@@ -19,14 +19,18 @@ import (
 	"time"
 
 	"writ/clock"
+	"writ/xmpp/jid"
 )
 
 // openData makes the data folder, for the server's user alone, and readies the certificate.
-func (h *House) openData(context.Context) error {
+func (h *House) openData(context.Context) (err error) {
+	if h.Domain, err = jid.Parse(h.Config.Domain); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(h.Config.Data, 0o700); err != nil {
 		return err
 	}
-	if h.tls != nil {
+	if h.TLS != nil {
 		return nil
 	}
 	c := &certificate{clock: h.Clock, cert: h.Config.TLS.Certificate, key: h.Config.TLS.Key}
@@ -39,7 +43,7 @@ func (h *House) openData(context.Context) error {
 	if err := c.load(); err != nil {
 		return err
 	}
-	h.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
+	h.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 	return nil
 }
 

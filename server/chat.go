@@ -8,19 +8,27 @@ import (
 	"writ/xmpp/route"
 )
 
-// buildChat composes the messaging service: accounts, router, features, and the server for clients.
-func (h *House) buildChat(ctx context.Context) (err error) {
+// buildChat composes the messaging service: router, features, and the server for clients.
+func (h *House) buildChat(context.Context) (err error) {
 	h.Router = route.New(route.Config{
-		Domain: h.Domain, DB: h.DB, Accounts: nobody{}, Clock: h.Clock, Log: h.Log, Metrics: h.Metrics,
+		Domain: h.Domain, DB: h.DB, Accounts: h.Accounts, Clock: h.Clock, Log: h.Log, Metrics: h.Metrics,
 	})
-	h.features = h.rooms()
-	if err := h.Router.Use(h.features); err != nil {
-		return err
-	}
-	h.C2S, err = c2s.New(h.Config.XMPP, c2s.Parts{Router: h.Router, TLS: h.tls, Log: h.Log})
+	h.features = h.chatRooms()
+	return h.Router.Use(h.features)
+}
+
+// openChat makes what reads tables at construction.
+func (h *House) openChat(context.Context) (err error) {
+	h.C2S, err = c2s.New(h.Config.XMPP, c2s.Parts{Router: h.Router, TLS: h.TLS, Log: h.Log})
+	h.Accounts.OnEnd(func(account jid.JID) {
+		for _, s := range h.Router.Sessions(account) {
+			s.Out.Close("not-authorized", "the account may not be used any more")
+		}
+	})
 	return err
 }
 
+// nobody has blocked anyone.
 type nobody struct{}
 
-func (nobody) Exists(context.Context, jid.JID) (bool, error) { return false, nil }
+func (nobody) Blocked(context.Context, jid.JID, jid.JID) bool { return false }

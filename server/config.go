@@ -4,9 +4,13 @@ import (
 	"path/filepath"
 	"strings"
 
+	"writ/account"
+	"writ/chat/roster"
 	"writ/config"
+	"writ/passkey"
 	"writ/records"
 	"writ/store"
+	"writ/tlog"
 	"writ/xmpp/c2s"
 	"writ/xmpp/jid"
 )
@@ -22,7 +26,11 @@ type Config struct {
 	XMPP  c2s.Config   `toml:"xmpp" doc:"Where apps connect."`
 	HTTP  HTTPConfig   `toml:"http" doc:"Where pages, the API and the WebSocket are served."`
 
-	Records records.Config `toml:"records" doc:"How long records are kept."`
+	Accounts account.Config `toml:"accounts" doc:"Passwords and invitations."`
+	Roster   roster.Config  `toml:"roster" doc:"Contact lists."`
+	Records  records.Config `toml:"records" doc:"How long records are kept."`
+	Passkeys passkey.Config `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
+	Tlog     tlog.Config    `toml:"tlog" doc:"The transparency log."`
 }
 
 // LogConfig is how the house logs.
@@ -70,6 +78,8 @@ func DefaultConfig() Config {
 		Store:  store.Config{URL: "sqlite:/var/lib/writ/writ.db"},
 		XMPP:   c2s.Config{Listen: []string{":5222"}, ListenTLS: []string{":5223"}},
 		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Internal: "127.0.0.1:5281"},
+
+		Records: records.Defaults(),
 	}
 }
 
@@ -83,6 +93,39 @@ func (c Config) Check() error {
 		return config.Invalid("data", c.Data, "a folder")
 	}
 	return nil
+}
+
+// passkeys fills what the configuration leaves empty. In development the pages are on localhost without TLS.
+func (c Config) passkeys(dev bool) passkey.Config {
+	p := c.Passkeys
+	if p.Name == "" {
+		p.Name = "Writ"
+	}
+	if p.RPID == "" {
+		p.RPID = c.Domain
+	}
+	if len(p.Origins) == 0 {
+		p.Origins = []string{"https://" + c.Domain}
+		if dev {
+			p.Origins = []string{"http://localhost:" + devHTTP}
+		}
+	}
+	return p
+}
+
+// log fills what the configuration leaves empty.
+func (c Config) log() tlog.Config {
+	t := c.Tlog.WithDefaults()
+	if t.Origin == "" {
+		t.Origin = c.Domain + "/log"
+	}
+	if t.Dir == "" {
+		t.Dir = c.inData("log")
+	}
+	if t.Key == "" {
+		t.Key = c.inData("log.key")
+	}
+	return t
 }
 
 // inData is a path in the data folder.

@@ -12,6 +12,9 @@ import (
 	"strings"
 )
 
+// devHTTP is the port of the pages of writ dev; passkeys work there because the name is localhost.
+const devHTTP = "5280"
+
 // DevConfig is the configuration of writ dev: everything on this machine, the standard ports, data in one folder.
 func DevConfig(data string) Config {
 	c := DefaultConfig()
@@ -20,7 +23,7 @@ func DevConfig(data string) Config {
 	c.Store.URL = "sqlite:" + filepath.Join(data, "writ.db")
 	c.XMPP.Listen = []string{"127.0.0.1:5222"}
 	c.XMPP.ListenTLS = []string{"127.0.0.1:5223"}
-	c.HTTP = HTTPConfig{Listen: []string{"127.0.0.1:5280"}, Internal: "127.0.0.1:5281"}
+	c.HTTP = HTTPConfig{Listen: []string{"127.0.0.1:" + devHTTP}, Internal: "127.0.0.1:5281"}
 	return c
 }
 

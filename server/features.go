@@ -1,17 +1,52 @@
 package server
 
 import (
-	"writ/store"
+	"context"
+	"time"
+
+	"writ/chat/answers"
+	"writ/chat/disco"
+	"writ/chat/presence"
+	"writ/chat/pubsub"
+	"writ/chat/register"
+	"writ/chat/roster"
+	"writ/chat/vcard"
 	"writ/xmpp/feature"
+	"writ/xmpp/jid"
 )
 
-// rooms makes THE list: every feature of the chat, in the order of their effects at every stage. A room that must see what
+// chatRooms makes THE list: every feature of the chat, in the order of their effects at every stage. A room that must see what
 // another has done stands after it.
-func (h *House) rooms() []*feature.Feature {
-	return nil
+func (h *House) chatRooms() []*feature.Feature {
+	contacts := roster.New(h.Config.Roster, roster.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Blocker: nobody{}})
+	seen := presence.New(presence.Parts{Router: h.Router, Log: h.Log, Contacts: contacts, Blocker: nobody{}, Seen: h.lastSeen})
+	contacts.Share(seen)
+	events := pubsub.New(pubsub.Config{Router: h.Router, DB: h.DB, Contacts: circles{contacts}, Clock: h.Clock, Log: h.Log})
+	found := disco.New(h.Router, contacts, events.Newcomer)
+	list := []*feature.Feature{
+		contacts.Feature(),
+		seen.Feature(),
+		events.Feature(),
+		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
+		register.New(h.Router, h.Accounts),
+		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),
+		found.Feature(),
+	}
+	found.Use(list)
+	return list
 }
 
-// Schemas lists the tables of every room. The order matters only where a table refers to another room's: account comes first.
-func Schemas() []store.Schema {
-	return nil
+// circles gives the roster's look-ups the names that pubsub knows them by.
+type circles struct{ *roster.Roster }
+
+func (c circles) Subscribers(ctx context.Context, account jid.JID) ([]jid.JID, error) {
+	return c.Watchers(ctx, account)
+}
+
+func (c circles) Subscriptions(ctx context.Context, account jid.JID) ([]jid.JID, error) {
+	return c.Watched(ctx, account)
+}
+
+func (h *House) lastSeen(ctx context.Context, account jid.JID) (time.Time, error) {
+	return h.Records.Keeper.LastSeen(ctx, account.String())
 }

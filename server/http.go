@@ -12,7 +12,7 @@ import (
 func (h *House) httpServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		TLSConfig:         h.tls.Clone(),
+		TLSConfig:         h.TLS.Clone(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute,
 		WriteTimeout:      5 * time.Minute,

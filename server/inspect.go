@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"writ/obs"
 	"writ/store"
 )
 
@@ -24,16 +23,11 @@ func Inspect(ctx context.Context, c Config) (lines []string, err error) {
 			return lines, nil
 		}
 	}
-	db, err := store.Open(ctx, c.Store, obs.Discard())
+	steps, err := Pending(ctx, c)
 	if err != nil {
 		return lines, err
 	}
-	defer db.Close()
-	steps, err := db.Pending(ctx, Schemas())
-	if err != nil {
-		return lines, err
-	}
-	say("database: %s, %d migrations pending", db.Dialect(), len(steps))
+	say("database: %d migrations pending", len(steps))
 	if c.TLS.Certificate != "" {
 		if err := (&certificate{cert: c.TLS.Certificate, key: c.TLS.Key}).read(); err != nil {
 			return lines, err
@@ -41,6 +35,16 @@ func Inspect(ctx context.Context, c Config) (lines []string, err error) {
 		say("certificate: %s fits its key", c.TLS.Certificate)
 	}
 	return lines, nil
+}
+
+// Pending tells which migrations a start with this configuration would apply.
+func Pending(ctx context.Context, c Config) ([]store.Step, error) {
+	h, err := compose(ctx, Options{Config: c})
+	if err != nil {
+		return nil, err
+	}
+	steps, err := h.DB.Pending(ctx, h.Schemas())
+	return steps, errors.Join(err, h.Close())
 }
 
 // Backup copies the database and the data folder into a new folder, beside a running server. The database comes first: the log's files

@@ -27,7 +27,7 @@ const patience = 20 * time.Second
 func (h *House) Run(ctx context.Context, ready func(Addresses)) error {
 	broken := make(chan error, 16)
 	var at Addresses
-	h.assemble(&at, func(name string, err error) {
+	parts := h.parts(&at, func(name string, err error) {
 		if err != nil {
 			select {
 			case broken <- fmt.Errorf("server: %s: %w", name, err):
@@ -38,7 +38,7 @@ func (h *House) Run(ctx context.Context, ready func(Addresses)) error {
 	began := h.Clock.Now()
 	var started []part
 	var err error
-	for _, p := range h.parts {
+	for _, p := range parts {
 		if p.start != nil {
 			if err = p.start(ctx); err != nil {
 				err = fmt.Errorf("server: starting %s: %w", p.name, err)
@@ -84,30 +84,47 @@ type Addresses struct {
 	Internal                   net.Addr
 }
 
-// assemble lists the parts in the order of their start: features first, so that they are ready when the first client comes; listeners last.
-func (h *House) assemble(at *Addresses, failed func(name string, err error)) {
-	h.parts = nil
+// parts lists what runs, in the order of the start: what keeps the house first, then the features, so that they are ready when the first client
+// comes; listeners last.
+func (h *House) parts(at *Addresses, failed func(name string, err error)) []part {
+	list := []part{
+		{"records", h.Records.Keeper.Start, h.Records.Keeper.Stop},
+		h.publisher(),
+	}
 	for _, f := range h.features {
 		if f.Start != nil || f.Stop != nil {
-			h.parts = append(h.parts, part{f.Name, f.Start, f.Stop})
+			list = append(list, part{f.Name, f.Start, f.Stop})
 		}
 	}
-	h.parts = append(h.parts, part{name: "clients", stop: h.C2S.Close})
+	list = append(list, part{name: "clients", stop: h.C2S.Close})
 	for _, a := range h.Config.XMPP.Listen {
-		h.parts = append(h.parts, h.xmppListener(a, c2s.StartTLS, &at.XMPP, failed))
+		list = append(list, h.xmppListener(a, c2s.StartTLS, &at.XMPP, failed))
 	}
 	for _, a := range h.Config.XMPP.ListenTLS {
-		h.parts = append(h.parts, h.xmppListener(a, c2s.DirectTLS, &at.XMPPTLS, failed))
+		list = append(list, h.xmppListener(a, c2s.DirectTLS, &at.XMPPTLS, failed))
 	}
 	public := h.httpHandler()
 	for _, a := range h.Config.HTTP.Listen {
-		h.parts = append(h.parts, h.httpListener(a, false, public, func(n net.Addr) { at.HTTP = append(at.HTTP, n) }, failed))
+		list = append(list, h.httpListener(a, false, public, func(n net.Addr) { at.HTTP = append(at.HTTP, n) }, failed))
 	}
 	for _, a := range h.Config.HTTP.ListenTLS {
-		h.parts = append(h.parts, h.httpListener(a, true, public, func(n net.Addr) { at.HTTPS = append(at.HTTPS, n) }, failed))
+		list = append(list, h.httpListener(a, true, public, func(n net.Addr) { at.HTTPS = append(at.HTTPS, n) }, failed))
 	}
 	if a := h.Config.HTTP.Internal; a != "" {
-		h.parts = append(h.parts, h.httpListener(a, false, h.internalHandler(), func(n net.Addr) { at.Internal = n }, failed))
+		list = append(list, h.httpListener(a, false, h.internalHandler(), func(n net.Addr) { at.Internal = n }, failed))
+	}
+	return list
+}
+
+// publisher closes batches of the log and publishes them.
+func (h *House) publisher() part {
+	var stop func()
+	return part{"tlog",
+		func(context.Context) error {
+			stop = h.Tlog.Publisher().Start(context.Background())
+			return nil
+		},
+		func(context.Context) error { stop(); return nil },
 	}
 }
 

@@ -1,0 +1,29 @@
+package server
+
+import (
+	"writ/account"
+	"writ/desk/registry"
+	"writ/passkey"
+	"writ/records"
+	"writ/store"
+	"writ/tlog"
+)
+
+// tables lists the rooms that keep rows. Accounts come first: they are the only table that other rooms may refer to.
+func (h *House) tables() []room {
+	list := []room{{account.Schema(), h.Accounts.Data()}}
+	for _, s := range records.Schemas() {
+		list = append(list, room{schema: s})
+	}
+	list = append(list,
+		room{passkey.Schema(), records.Words(passkey.Data()...)},
+		room{tlog.Schema(), records.Words(tlog.Data()...)},
+		room{registry.Schema(), records.Words(registry.Data()...)},
+	)
+	for _, f := range h.features {
+		if f.Schema != nil {
+			list = append(list, room{store.Schema{Room: f.Name, FS: f.Schema}, f.Data})
+		}
+	}
+	return list
+}
