@@ -66,7 +66,7 @@ var only = []struct {
 	{"github.com/ncruces/go-sqlite3", []string{"store"}},
 	{"github.com/jackc/pgx/v5", []string{"store", "store/storetest"}},
 	{"github.com/nats-io", []string{"cluster/natsbus"}},
-	{"flag", []string{"cli"}},
+	{"flag", []string{"cli", "bench"}}, // bench is a command of its own
 	{"github.com/alecthomas/kong", []string{"cli"}},
 	{"encoding/xml", []string{"interop", "interop/*"}}, // accepts what XMPP must refuse
 	{"math/rand", nil},

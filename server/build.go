@@ -155,7 +155,7 @@ func (h *House) open(ctx context.Context) error {
 	if err := h.Records.Check(ctx); err != nil {
 		return err
 	}
-	h.Accounts.OnErase(h.Records.Keeper.Erase)
+	h.Accounts.OnErase(h.Records.Keeper.Erase, h.Records.Keeper.Awaited)
 	return h.openChat(ctx)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"writ/account"
+	"writ/chat/archive"
 	"writ/chat/roster"
 	"writ/config"
 	"writ/passkey"
@@ -28,6 +29,7 @@ type Config struct {
 
 	Accounts account.Config `toml:"accounts" doc:"Passwords and invitations."`
 	Roster   roster.Config  `toml:"roster" doc:"Contact lists."`
+	Archive  archive.Config `toml:"archive" doc:"The message archive; how long it keeps is records.archive."`
 	Records  records.Config `toml:"records" doc:"How long records are kept."`
 	Passkeys passkey.Config `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
 	Tlog     tlog.Config    `toml:"tlog" doc:"The transparency log."`
@@ -111,6 +113,13 @@ func (c Config) passkeys(dev bool) passkey.Config {
 		}
 	}
 	return p
+}
+
+// archive is off where nothing may be kept.
+func (c Config) archive() archive.Config {
+	a := c.Archive
+	a.Off = a.Off || c.Records.Archive == 0
+	return a
 }
 
 // log fills what the configuration leaves empty.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"writ/account"
 )
 
 // devHTTP is the port of the pages of writ dev; passkeys work there because the name is localhost.
@@ -50,7 +52,7 @@ type Sample struct {
 	Passwords map[string]string `json:"passwords"` // of alice and bob
 }
 
-// Sample makes the people of writ dev at the first start.
+// Sample makes the people of writ dev at the first start, and says how they sign in at every start.
 func (h *House) Sample(ctx context.Context) (*Sample, error) {
 	file := h.Config.inData(devMark)
 	s := &Sample{Passwords: map[string]string{}}
@@ -59,9 +61,14 @@ func (h *House) Sample(ctx context.Context) (*Sample, error) {
 			return nil, fmt.Errorf("server: %s: %w", file, err)
 		}
 	}
-	for _, name := range []string{"alice", "bob"} {
-		if s.Passwords[name] == "" {
-			s.Passwords[name] = strings.ToLower(rand.Text()[:16])
+	for _, name := range devPeople {
+		if s.Passwords[name] != "" {
+			continue
+		}
+		s.Passwords[name] = strings.ToLower(rand.Text()[:16])
+		_, err := h.Accounts.Create(ctx, account.New{Local: name, Password: s.Passwords[name], Name: strings.ToUpper(name[:1]) + name[1:]})
+		if err != nil {
+			return nil, fmt.Errorf("server: making %s: %w", name, err)
 		}
 	}
 	b, err := json.MarshalIndent(s, "", "\t")
@@ -71,12 +78,15 @@ func (h *House) Sample(ctx context.Context) (*Sample, error) {
 	return s, os.WriteFile(file, append(b, '\n'), 0o600)
 }
 
+// devPeople are the sample people.
+var devPeople = []string{"alice", "bob"}
+
 // Text is what writ dev prints when it is ready.
 func (s *Sample) Text(at Addresses) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Writ is ready. Stop it with Ctrl-C.\n\n")
 	fmt.Fprintf(&b, "  apps      localhost:5222 (STARTTLS), localhost:5223 (TLS), ws://localhost:5280/xmpp-websocket\n")
-	for _, name := range []string{"alice", "bob"} {
+	for _, name := range devPeople {
 		fmt.Fprintf(&b, "  %-8s  %s@localhost, password %s\n", name, name, s.Passwords[name])
 	}
 	if at.Internal != nil {

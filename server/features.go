@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"writ/chat/answers"
+	"writ/chat/archive"
 	"writ/chat/disco"
+	"writ/chat/mam"
 	"writ/chat/presence"
 	"writ/chat/pubsub"
 	"writ/chat/register"
@@ -22,10 +24,13 @@ func (h *House) chatRooms() []*feature.Feature {
 	seen := presence.New(presence.Parts{Router: h.Router, Log: h.Log, Contacts: contacts, Blocker: nobody{}, Seen: h.lastSeen})
 	contacts.Share(seen)
 	events := pubsub.New(pubsub.Config{Router: h.Router, DB: h.DB, Contacts: circles{contacts}, Clock: h.Clock, Log: h.Log})
+	kept := archive.New(h.Config.archive(), archive.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Contacts: contacts})
 	found := disco.New(h.Router, contacts, events.Newcomer)
 	list := []*feature.Feature{
 		contacts.Feature(),
 		seen.Feature(),
+		kept.Feature(),
+		mam.New(kept).Feature(),
 		events.Feature(),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),

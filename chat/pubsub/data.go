@@ -45,7 +45,7 @@ func data() []records.Datum {
 		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node = $2 ORDER BY seq`,
 			func(published int64, _, room string, _ []byte) error { return emit(store.FromTime(published), room) }, bookmarkNode)
 	}
-	other := kept("app_data", schedule.Profile, schedule.Warrant, "Lets a person's apps keep settings and states of their own on the server.")
+	other := kept("app-data", schedule.Profile, schedule.Warrant, "Lets a person's apps keep settings and states of their own on the server.")
 	other.Fields = []schedule.Field{
 		{Name: "published", Meaning: "when the person's app published it"},
 		{Name: "node", Meaning: "the name that the app gave to the place"},
@@ -58,7 +58,7 @@ func data() []records.Datum {
 				return emit(store.FromTime(published), node, int64(len(payload)))
 			}, nickNode, avatarNode, bookmarkNode)
 	}
-	keys := kept("device_keys", schedule.Ciphertext, schedule.Never, "Lets contacts encrypt to each of a person's devices.")
+	keys := kept("device-keys", schedule.Ciphertext, schedule.Never, "Lets contacts encrypt to each of a person's devices.")
 	keys.Never = "They are keys of the encryption that people use; they are no records of use."
 	keys.Fields = []schedule.Field{
 		{Name: "devices", Meaning: "the list of the account's encrypting devices"},
