@@ -1,0 +1,100 @@
+package stream
+
+import (
+	"fmt"
+
+	"writ/xmpp/stanza"
+	"writ/xmpp/xml"
+)
+
+// Outgoing is the queue of stanzas to one client: what waits to be written and, once stream management is on, what was written
+// and is not acknowledged (XEP-0198 §4). The zero value is an empty queue without stream management. An empty queue holds no memory.
+type Outgoing struct {
+	managed bool
+	queue   []*stanza.Stanza // queue[head:]; the first sent of them were written
+	head    int
+	sent    int
+	size    int    // bytes of all of them, roughly
+	acked   uint32 // how many the client has acknowledged, modulo 2^32
+}
+
+// overhead is what a queued stanza costs beside its payload.
+const overhead = 200
+
+// Manage begins to count (XEP-0198 §3). What was written before is forgotten; what waits is counted when it is written.
+func (o *Outgoing) Manage() { o.managed = true }
+
+// Managed reports whether stream management is on.
+func (o *Outgoing) Managed() bool { return o.managed }
+
+// Add queues a stanza.
+func (o *Outgoing) Add(s *stanza.Stanza) {
+	o.queue = append(o.queue, s)
+	o.size += s.Size() + overhead
+}
+
+// Len is the number of stanzas held; Size their bytes, roughly.
+func (o *Outgoing) Len() int  { return len(o.queue) - o.head }
+func (o *Outgoing) Size() int { return o.size }
+
+// Waiting is the number of stanzas to be written; Unacked of those written and not acknowledged.
+func (o *Outgoing) Waiting() int { return o.Len() - o.sent }
+func (o *Outgoing) Unacked() int { return o.sent }
+
+// Next gives the next stanza to write, or nil.
+func (o *Outgoing) Next() *stanza.Stanza {
+	if o.Waiting() == 0 {
+		return nil
+	}
+	s := o.queue[o.head+o.sent]
+	if o.managed {
+		o.sent++
+	} else {
+		o.pop()
+	}
+	return s
+}
+
+// pop forgets the first stanza.
+func (o *Outgoing) pop() {
+	o.size -= o.queue[o.head].Size() + overhead
+	o.queue[o.head] = nil
+	o.head++
+	switch {
+	case o.head == len(o.queue):
+		o.queue, o.head = nil, 0
+	case o.head >= 64 && o.head*2 >= len(o.queue):
+		o.queue = append(make([]*stanza.Stanza, 0, len(o.queue)-o.head), o.queue[o.head:]...)
+		o.head = 0
+	}
+}
+
+// Ack takes the client's count of handled stanzas. A count of what was never sent is an error of the stream (XEP-0198 §4).
+func (o *Outgoing) Ack(h uint32) *Error {
+	n := h - o.acked // modulo 2^32
+	if int64(n) > int64(o.sent) {
+		var b xml.Builder
+		e := Fail("undefined-condition", "you acknowledged more stanzas than were sent")
+		e.App = b.Empty(Managed, "handled-count-too-high", "h", fmt.Sprint(h), "send-count", fmt.Sprint(o.acked+uint32(o.sent))).Bytes()
+		return e
+	}
+	for range n {
+		o.pop()
+	}
+	o.sent -= int(n)
+	o.acked = h
+	return nil
+}
+
+// Acked is the last count of the client.
+func (o *Outgoing) Acked() uint32 { return o.acked }
+
+// Rewind makes everything that is not acknowledged wait again, for a resumed stream (XEP-0198 §5).
+func (o *Outgoing) Rewind() { o.sent = 0 }
+
+// Drain empties the queue and gives what was in it.
+func (o *Outgoing) Drain() []*stanza.Stanza {
+	left := o.queue[o.head:]
+	o.queue, o.head, o.sent, o.size = nil, 0, 0, 0
+	return left
+}
