@@ -1,44 +1,163 @@
 // Package c2s serves clients: TCP with STARTTLS (RFC 6120 §5), direct TLS (XEP-0368) and WebSocket (RFC 7395); SASL (RFC 6120 §6),
-// resource binding (§7), stream management (XEP-0198), client state (XEP-0352).
+// resource binding (RFC 6120 §7), stream management (XEP-0198), client state (XEP-0352), signs of life (XEP-0199).
 //
 // Invariants:
 //   - A session is a state machine fed with bytes. An idle one has no goroutine, no timer and no buffer.
 //   - Limits act before login and while parsing; nothing that a peer sends can make the server hold more than they say.
 //   - What a session acknowledges is committed.
+//   - The bound address is always one of the account that was authenticated.
 //   - A full queue ends the connection, never blocks the sender; the session stays resumable.
+//   - Nothing that was received before TLS is acted upon after it.
 package c2s
 
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
+	"net/netip"
+	"sync"
+	"time"
 
+	"writ/account"
+	"writ/clock"
+	"writ/obs"
+	"writ/records"
+	"writ/store"
+	"writ/xmpp/jid"
 	"writ/xmpp/route"
+	"writ/xmpp/sasl"
 )
 
-// Config is what an operator may set.
-type Config struct {
-	Listen    []string `toml:"listen" doc:"addresses for STARTTLS (RFC 6120)"`
-	ListenTLS []string `toml:"listen_tls" doc:"addresses for direct TLS (XEP-0368)"`
+// Accounts is what serving clients asks of the accounts.
+type Accounts interface {
+	// Barred gives those of the accounts that may not be signed in.
+	Barred(ctx context.Context, accounts []jid.JID) ([]jid.JID, error)
+	// Seen notes a device.
+	Seen(ctx context.Context, tx *store.Tx, account jid.JID, d account.Device) error
 }
 
-// Check reports what is wrong with the configuration.
-func (c *Config) Check() error { return nil }
+// Recorder keeps what the record schedule declares about sign-ins.
+type Recorder interface {
+	SignIn(ctx context.Context, tx *store.Tx, s records.SignIn) error
+	Seen(ctx context.Context, tx *store.Tx, account string, t time.Time) error
+}
 
 // Parts is what the server stands on.
 type Parts struct {
-	Router *route.Router
-	TLS    *tls.Config // certificates; versions, ALPN and sizes are set by New on a copy
-	Log    *slog.Logger
+	Router   *route.Router
+	SASL     *sasl.Server
+	TLS      *tls.Config // certificates; versions, ALPN and sizes are set by New on a copy
+	DB       *store.DB
+	Accounts Accounts // may be nil
+	Recorder Recorder // may be nil
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Metrics  *obs.Metrics
+
+	WebSocketURL string // wss://… as clients reach it, told by host-meta; empty: none is told
 }
 
 // Server serves clients of one domain.
-type Server struct{}
+type Server struct {
+	c       Config
+	p       Parts
+	log     *slog.Logger
+	m       metrics
+	tls     *tls.Config // STARTTLS and WebSocket
+	direct  *tls.Config // with ALPN
+	ctx     context.Context
+	cancel  context.CancelFunc
+	poll    *poller
+	shakes  chan struct{} // a place for each handshake
+	gate    gate
+	proxies []netip.Prefix
 
-// New returns a server that listens nowhere yet.
-func New(c Config, p Parts) (*Server, error) { return &Server{}, nil }
+	mu        sync.Mutex
+	closed    bool
+	listeners map[net.Listener]bool
+	conns     map[*conn]struct{}
+	tokens    map[string]*session // resumable sessions
+	swept     chan struct{}
+	work      sync.WaitGroup // connections' goroutines
+}
+
+// New returns a server that listens nowhere yet. Close must be called.
+func New(c Config, p Parts) (*Server, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	if p.Clock == nil {
+		p.Clock = clock.System()
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	if p.TLS == nil {
+		return nil, errors.New("c2s: no TLS configuration")
+	}
+	s := &Server{c: c, p: p, log: p.Log.With("room", "c2s"), shakes: make(chan struct{}, c.Handshakes),
+		listeners: map[net.Listener]bool{}, conns: map[*conn]struct{}{}, tokens: map[string]*session{}, swept: make(chan struct{})}
+	for _, x := range c.Proxies {
+		n, err := parsePrefix(x)
+		if err != nil {
+			return nil, fmt.Errorf("c2s: reading proxies: %w", err)
+		}
+		s.proxies = append(s.proxies, n)
+	}
+	s.m = newMetrics(p.Metrics)
+	s.gate.init(c.Halfway, c.Failures)
+	s.tls, s.direct = tlsConfigs(p.TLS)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	var err error
+	if s.poll, err = newPoller(); err != nil {
+		return nil, err
+	}
+	go s.sweep()
+	return s, nil
+}
+
+// tlsConfigs makes the configurations for STARTTLS and for direct TLS.
+func tlsConfigs(base *tls.Config) (plain, direct *tls.Config) {
+	plain = base.Clone()
+	plain.MinVersion = max(plain.MinVersion, tls.VersionTLS12)
+	plain.DynamicRecordSizingDisabled = true // a batch of stanzas is one record
+	plain.NextProtos = nil
+	certificate := plain.GetCertificate
+	certificates := plain.Certificates
+	plain.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		c, err := pickCertificate(h, certificate, certificates)
+		if err == nil && c != nil {
+			if l, ok := h.Conn.(*leafConn); ok {
+				l.leaf = c.Leaf
+			}
+		}
+		return c, err
+	}
+	direct = plain.Clone()
+	direct.NextProtos = []string{"xmpp-client"} // crypto/tls answers any other with no_application_protocol (RFC 7301 §3.2)
+	return plain, direct
+}
+
+// pickCertificate is crypto/tls's own choice, made where we can see it: tls-server-end-point needs to know it.
+func pickCertificate(h *tls.ClientHelloInfo, get func(*tls.ClientHelloInfo) (*tls.Certificate, error), list []tls.Certificate) (*tls.Certificate, error) {
+	if get != nil {
+		if c, err := get(h); err != nil || c != nil {
+			return c, err
+		}
+	}
+	for i := range list {
+		if h.SupportsCertificate(&list[i]) == nil {
+			return &list[i], nil
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("c2s: no certificate")
+	}
+	return &list[0], nil
+}
 
 // Kind is how a connection begins.
 type Kind uint8
@@ -49,16 +168,186 @@ const (
 )
 
 // Serve accepts connections until l or the server is closed. It returns nil after Close.
-func (s *Server) Serve(l net.Listener, k Kind) error { return nil }
+func (s *Server) Serve(l net.Listener, k Kind) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return l.Close()
+	}
+	s.listeners[l] = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, l)
+		s.mu.Unlock()
+	}()
+	for wait := time.Duration(0); ; {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			s.ServeConn(c, k)
+		case s.isClosed() || errors.Is(err, net.ErrClosed):
+			return nil
+		default: // out of descriptors, most likely: it passes
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.log.Warn("accepting failed", "err", err)
+			select {
+			case <-time.After(wait):
+			case <-s.ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
 
 // ServeConn serves one connection, which may be a pipe, and returns at once.
-func (s *Server) ServeConn(c net.Conn, k Kind) {}
+func (s *Server) ServeConn(nc net.Conn, k Kind) {
+	peer := peerOf(nc)
+	if !s.gate.enter(peer.Addr()) { // XEP-0205 §3.1: refused without a word
+		s.m.refused.Inc()
+		nc.Close()
+		return
+	}
+	if t, ok := nc.(*net.TCPConn); ok {
+		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 3})
+	}
+	c := newConn(s, k, peer)
+	if sk, err := s.poll.adopt(nc, c.ready); err == nil {
+		c.nc, c.park = sk, sk
+	} else {
+		c.nc = nc
+	}
+	c.in = c.nc
+	if !s.enter(c) {
+		c.nc.Close()
+		s.gate.leave(peer.Addr())
+		return
+	}
+	if c.park != nil {
+		c.start()
+		return
+	}
+	go func() {
+		defer s.work.Done()
+		c.run()
+	}()
+}
 
-// WebSocket is the handler of /xmpp-websocket (RFC 7395).
-func (s *Server) WebSocket() http.Handler { return http.NotFoundHandler() }
+func (s *Server) enter(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.m.conns.Inc()
+	if c.park == nil {
+		s.work.Add(1)
+	}
+	return true
+}
 
-// HostMeta is the handler of /.well-known/host-meta and /.well-known/host-meta.json (XEP-0156).
-func (s *Server) HostMeta() http.Handler { return http.NotFoundHandler() }
+func peerOf(nc net.Conn) netip.AddrPort {
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		p := a.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}
 
-// Close ends every stream with system-shutdown; what was not acknowledged is kept for the clients' return.
-func (s *Server) Close(ctx context.Context) error { return nil }
+// Close ends every stream with system-shutdown (RFC 6120 §4.9.3.20). What was not acknowledged goes to other sessions or is kept by a
+// room. It waits until ctx ends for clients that read slowly.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	for l := range s.listeners {
+		l.Close()
+	}
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	asleep := make([]*session, 0, len(s.tokens))
+	for _, x := range s.tokens {
+		asleep = append(asleep, x)
+	}
+	s.mu.Unlock()
+	s.cancel()
+	<-s.swept
+	for _, c := range conns {
+		c.stop(shutdown(), false)
+	}
+	for _, x := range asleep {
+		if x.Hibernating() {
+			x.end()
+		}
+	}
+	err := s.drain(ctx)
+	s.poll.close()
+	return err
+}
+
+// drain waits for the connections, and closes what is left when ctx ends.
+func (s *Server) drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		for _, c := range s.all() {
+			<-c.gone
+		}
+		s.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		for _, c := range s.all() {
+			c.nc.Close()
+		}
+		<-done
+		return fmt.Errorf("c2s: closing: %w", ctx.Err())
+	}
+}
+
+func (s *Server) all() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		out = append(out, c)
+	}
+	return out
+}
+
+// pool holds the buffers of 16 KiB that reading and writing use for as long as there is something to read or write.
+var pool = buffers{}
+
+type buffers struct{ p sync.Pool }
+
+const bufferSize = 16 << 10
+
+func (b *buffers) get() *[]byte {
+	if v, ok := b.p.Get().(*[]byte); ok {
+		return v
+	}
+	v := make([]byte, bufferSize)
+	return &v
+}
+
+func (b *buffers) put(v *[]byte) {
+	if cap(*v) == bufferSize {
+		*v = (*v)[:bufferSize]
+		b.p.Put(v)
+	}
+}

@@ -76,7 +76,8 @@ func (p *poller) run() {
 }
 
 // adopt takes a TCP connection over from the runtime. On success the original is closed.
-func (p *poller) adopt(c net.Conn) (*sock, error) {
+// ready is called, on the poller's goroutine, whenever there is something to read.
+func (p *poller) adopt(c net.Conn, ready func()) (*sock, error) {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return nil, errors.New("c2s: not a TCP connection")
@@ -85,7 +86,7 @@ func (p *poller) adopt(c net.Conn) (*sock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("c2s: adopting a connection: %w", err)
 	}
-	s := &sock{p: p, fd: -1, local: c.LocalAddr(), remote: c.RemoteAddr()}
+	s := &sock{p: p, fd: -1, local: c.LocalAddr(), remote: c.RemoteAddr(), ready: ready}
 	s.edge.Store(true)
 	cerr := raw.Control(func(fd uintptr) {
 		s.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 3)
@@ -129,12 +130,12 @@ type sock struct {
 
 	life   sync.RWMutex // held for reading during a system call on fd, for writing to close it
 	fd     int          // -1 when closed
-	ready  atomic.Pointer[func()]
+	ready  func()
 	waits  atomic.Bool // Read waits: for the TLS handshake
 	edge   atomic.Bool // something happened since the last read that found nothing
 	rd, wd atomic.Int64
-	rwake  chan struct{} // made by the first park(false)
-	wwake  atomic.Pointer[chan struct{}]
+	rwake  atomic.Pointer[chan struct{}] // there while Read waits
+	wwake  atomic.Pointer[chan struct{}] // there once Write had to wait
 
 	buf  *[]byte // what one system call brought and nobody has taken; from the pool
 	r, w int
@@ -143,22 +144,24 @@ type sock struct {
 // event is called by the poller.
 func (s *sock) event(bits uint32) {
 	if bits&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		if w := s.wwake.Load(); w != nil {
-			poke(*w)
-		}
+		poke(&s.wwake)
 	}
 	if bits&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
 		return
 	}
 	s.edge.Store(true)
-	if f := s.ready.Load(); f != nil {
-		(*f)()
-	}
+	poke(&s.rwake)
+	s.ready()
 }
 
-func poke(c chan struct{}) {
+// poke wakes who waits on the channel, if there is one.
+func poke(p *atomic.Pointer[chan struct{}]) {
+	c := p.Load()
+	if c == nil {
+		return
+	}
 	select {
-	case c <- struct{}{}:
+	case *c <- struct{}{}:
 	default:
 	}
 }
@@ -171,7 +174,7 @@ func (s *sock) Read(b []byte) (int, error) {
 				s.release()
 				return 0, err
 			}
-			if err := s.wait(s.rwake, s.rd.Load()); err != nil {
+			if err := s.wait(*s.rwake.Load(), s.rd.Load()); err != nil {
 				s.release()
 				return 0, err
 			}
@@ -287,20 +290,15 @@ func (s *sock) wait(c chan struct{}, deadline int64) error {
 
 // park ends or begins the time in which Read waits.
 func (s *sock) park(on bool) {
-	if !on && s.rwake == nil {
-		s.rwake = make(chan struct{}, 1)
-		wake := s.rwake
-		old := s.ready.Load()
-		f := func() {
-			poke(wake)
-			if old != nil {
-				(*old)()
-			}
-		}
-		s.ready.Store(&f)
-		s.edge.Store(true)
+	if on {
+		s.waits.Store(false)
+		s.rwake.Store(nil)
+		return
 	}
-	s.waits.Store(!on)
+	c := make(chan struct{}, 1)
+	s.rwake.Store(&c)
+	s.edge.Store(true)
+	s.waits.Store(true)
 }
 
 // CloseWrite tells the peer that nothing more comes.
@@ -338,23 +336,15 @@ func (s *sock) SetDeadline(t time.Time) error {
 	return s.SetWriteDeadline(t)
 }
 
-func (s *sock) SetReadDeadline(t time.Time) error  { return s.deadline(&s.rd, t, s.rwake) }
-func (s *sock) SetWriteDeadline(t time.Time) error {
-	var c chan struct{}
-	if w := s.wwake.Load(); w != nil {
-		c = *w
-	}
-	return s.deadline(&s.wd, t, c)
-}
+func (s *sock) SetReadDeadline(t time.Time) error  { return deadline(&s.rd, t, &s.rwake) }
+func (s *sock) SetWriteDeadline(t time.Time) error { return deadline(&s.wd, t, &s.wwake) }
 
-func (s *sock) deadline(d *atomic.Int64, t time.Time, wake chan struct{}) error {
-	if t.IsZero() {
-		d.Store(0)
-	} else {
-		d.Store(t.UnixNano())
+func deadline(d *atomic.Int64, t time.Time, wake *atomic.Pointer[chan struct{}]) error {
+	n := int64(0)
+	if !t.IsZero() {
+		n = t.UnixNano()
 	}
-	if wake != nil {
-		poke(wake) // whoever waits reads the deadline again
-	}
+	d.Store(n)
+	poke(wake) // whoever waits reads the deadline again
 	return nil
 }

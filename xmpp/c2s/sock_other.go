@@ -14,13 +14,14 @@ func newPoller() (*poller, error) { return &poller{}, nil }
 
 func (p *poller) close() {}
 
-func (p *poller) adopt(net.Conn) (*sock, error) { return nil, errors.New("c2s: no epoll on this system") }
+func (p *poller) adopt(net.Conn, func()) (*sock, error) {
+	return nil, errors.New("c2s: no epoll on this system")
+}
 
 // sock does not occur here.
 type sock struct{ net.Conn }
 
-func (s *sock) park(bool)          {}
-func (s *sock) onReady(func())     {}
-func (s *sock) CloseWrite() error  { return nil }
+func (s *sock) park(bool)         {}
+func (s *sock) CloseWrite() error { return nil }
 
 var errWait = errors.New("c2s: nothing has arrived")

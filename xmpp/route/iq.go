@@ -23,7 +23,7 @@ func (r *Router) takeIQ(ctx context.Context, e *feature.Envelope, p *Sender, don
 	s := e.Stanza
 	request := s.Type == stanza.Get || s.Type == stanza.Set
 	if !request && r.asks.answer(e.Session, s) {
-		r.inOrder(p, done)
+		r.InOrder(p, done)
 		return
 	}
 	at := r.placeOf(e)
@@ -33,7 +33,7 @@ func (r *Router) takeIQ(ctx context.Context, e *feature.Envelope, p *Sender, don
 	}
 	if !request {
 		r.m.dropped.Inc() // an answer that nobody asked for
-		r.inOrder(p, done)
+		r.InOrder(p, done)
 		return
 	}
 	if s.Type == stanza.Set {
@@ -49,7 +49,7 @@ func (r *Router) takeIQ(ctx context.Context, e *feature.Envelope, p *Sender, don
 	} else {
 		r.reply(e.Session, s, reply)
 	}
-	r.inOrder(p, done)
+	r.InOrder(p, done)
 }
 
 // reply sends the result of a request.

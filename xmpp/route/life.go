@@ -81,7 +81,7 @@ func (r *Router) enter(ctx context.Context, e *feature.Envelope, p *Sender, done
 		} else {
 			r.m.dropped.Inc()
 		}
-		r.inOrder(p, done)
+		r.InOrder(p, done)
 		return
 	}
 	r.shape(ctx, e)
@@ -125,8 +125,8 @@ func (r *Router) known(ctx context.Context, e *feature.Envelope) error {
 	return nil
 }
 
-// inOrder calls done after everything of the sender that is in flight.
-func (r *Router) inOrder(p *Sender, done func()) {
+// InOrder calls done after everything of the sender that is in flight: the place of a stanza that the caller answered itself.
+func (r *Router) InOrder(p *Sender, done func()) {
 	if p.InFlight() == 0 {
 		done()
 		return

@@ -197,6 +197,9 @@ func (s *Sender) InFlight() int {
 	return s.flight
 }
 
+// Drain blocks until nothing is in flight.
+func (s *Sender) Drain() { s.await(0) }
+
 // await blocks until at most n stanzas are in flight.
 func (s *Sender) await(n int) {
 	s.mu.Lock()

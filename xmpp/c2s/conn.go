@@ -1,0 +1,381 @@
+package c2s
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"writ/xmpp/jid"
+	"writ/xmpp/stream"
+	"writ/xmpp/xml"
+)
+
+// phase is where a connection stands.
+type phase uint8
+
+const (
+	hello    phase = iota // direct TLS: the handshake is due
+	header                // a stream header is awaited
+	open                  // features were sent
+	upgrade               // <proceed/> was sent: the handshake is due
+	finished              // nothing more is read
+)
+
+// conn is one connection with its stream. Whoever holds own runs its state machine; mu guards what others touch.
+type conn struct {
+	srv  *Server
+	kind Kind
+	peer netip.AddrPort
+	born time.Time
+	gone chan struct{} // closed when everything about the connection is over
+
+	nc   net.Conn  // a sock, a pipe, or what stands for a WebSocket
+	park *sock     // the same, if it can be parked
+	in   io.Reader // nc, or tls above it
+	tls  *tls.Conn
+	leaf *leafConn
+	ws   *socket // RFC 7395
+
+	bound atomic.Pointer[session] // set by the owner
+	sched atomic.Uint32           // of a parked connection: idle, running, or running and woken again
+	heard atomic.Int64            // when something last came, unix nanoseconds
+	asked atomic.Bool             // a sign of life was asked for since
+
+	own     sync.Mutex
+	phase   phase
+	dec     *xml.Decoder
+	auth    *login // nil once signed in
+	account jid.JID
+	signin  *signin
+	lang    string
+	bucket  stream.Bucket
+
+	mu      sync.Mutex
+	ctl     []byte // what goes out before the session's stanzas
+	cuts    []int  // ends of the messages in ctl, for RFC 7395
+	writing bool   // someone is in drain
+	closing bool   // nothing more goes out after ctl
+	keep    bool   // the session may be resumed
+	waiting bool   // counted by the gate
+	flush   bool   // the session's stanzas go out before the end
+	headed  bool   // our header is out
+	over    bool
+}
+
+// leafConn carries the certificate that was presented, for tls-server-end-point.
+type leafConn struct {
+	net.Conn
+	leaf *x509.Certificate
+}
+
+func newConn(s *Server, k Kind, peer netip.AddrPort) *conn {
+	c := &conn{srv: s, kind: k, peer: peer, born: time.Now(), gone: make(chan struct{}), phase: header, waiting: true}
+	c.heard.Store(c.born.UnixNano())
+	c.dec = xml.NewStream(xml.BeforeLogin())
+	c.auth = &login{}
+	if k == DirectTLS {
+		c.phase = hello
+	}
+	return c
+}
+
+const (
+	idle uint32 = iota
+	running
+	again
+)
+
+// ready is called when a parked connection has something to read. It starts a goroutine if none runs.
+func (c *conn) ready() {
+	for {
+		switch c.sched.Load() {
+		case idle:
+			if c.sched.CompareAndSwap(idle, running) {
+				go c.run()
+				return
+			}
+		case running:
+			if c.sched.CompareAndSwap(running, again) {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// start looks once whether something came before the poller watched.
+func (c *conn) start() { c.ready() }
+
+// run reads until there is nothing to read. For a connection that cannot be parked that is its end.
+func (c *conn) run() {
+	for {
+		pause, err := c.read()
+		switch {
+		case err == nil || isWait(err):
+		default:
+			c.lost(err)
+			return
+		}
+		if pause > 0 {
+			c.srv.m.paused.Inc()
+			if c.park != nil {
+				time.AfterFunc(pause, c.run) // still "running": events only set again
+				return
+			}
+			select {
+			case <-time.After(pause):
+			case <-c.srv.ctx.Done():
+			}
+			continue
+		}
+		if c.park == nil {
+			if err != nil {
+				continue // a deadline that was used to wake us
+			}
+			continue
+		}
+		if err == nil || !c.sched.CompareAndSwap(running, idle) {
+			c.sched.Store(running)
+			continue
+		}
+		return
+	}
+}
+
+func isWait(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, io.EOF)
+}
+
+// read takes what one read brings. pause is how long the client must wait for the next.
+func (c *conn) read() (pause time.Duration, err error) {
+	if c.ws != nil {
+		return c.readMessage()
+	}
+	if c.due() {
+		return 0, c.handshake()
+	}
+	buf := pool.get()
+	defer pool.put(buf)
+	for {
+		n, err := c.in.Read(*buf)
+		if n > 0 {
+			if pause := c.take((*buf)[:n]); pause > 0 {
+				return pause, nil
+			}
+			if c.due() {
+				return 0, nil
+			}
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (c *conn) due() bool {
+	c.own.Lock()
+	defer c.own.Unlock()
+	return c.phase == hello || c.phase == upgrade
+}
+
+// take feeds the state machine.
+func (c *conn) take(p []byte) time.Duration {
+	c.own.Lock()
+	defer c.own.Unlock()
+	now := time.Now()
+	c.heard.Store(now.UnixNano())
+	c.asked.Store(false)
+	if c.phase == finished {
+		return 0
+	}
+	c.dec.Feed(p)
+	items := 0
+	for {
+		if c.isClosing() {
+			c.phase = finished
+			return 0
+		}
+		ev, err := c.dec.Next()
+		if err != nil {
+			c.fault(err)
+			return 0
+		}
+		if ev.Kind == xml.Need {
+			break
+		}
+		items++
+		c.event(ev)
+		if c.phase == upgrade || c.phase == finished {
+			break
+		}
+	}
+	c.kickInline()
+	return c.bucket.Spend(len(p)+items*itemCost, now)
+}
+
+// itemCost is what an element costs in the token bucket beside its bytes.
+const itemCost = 100
+
+func (c *conn) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
+}
+
+// fault ends the stream for bytes that are not XMPP.
+func (c *conn) fault(err error) {
+	var xe *xml.Error
+	if errors.As(err, &xe) {
+		c.stop(stream.FromXML(xe), false)
+	} else {
+		c.stop(stream.Fail("internal-server-error", ""), false)
+	}
+	c.phase = finished
+}
+
+// handshake runs TLS. It is the one thing that waits for a client, for a bounded time and in a bounded number.
+func (c *conn) handshake() error {
+	limit := c.born.Add(c.srv.c.AuthTimeout.Std())
+	t := time.NewTimer(time.Until(limit))
+	defer t.Stop()
+	select {
+	case c.srv.shakes <- struct{}{}:
+		defer func() { <-c.srv.shakes }()
+	case <-t.C:
+		return errors.New("c2s: no place for a handshake in time")
+	case <-c.srv.ctx.Done():
+		return c.srv.ctx.Err()
+	}
+	config := c.srv.tls
+	if c.kind == DirectTLS {
+		config = c.srv.direct
+	}
+	if c.park != nil {
+		c.park.park(false)
+		defer c.park.park(true)
+	}
+	c.leaf = &leafConn{Conn: c.nc}
+	tc := tls.Server(c.leaf, config)
+	c.nc.SetDeadline(limit)
+	if err := tc.HandshakeContext(c.srv.ctx); err != nil {
+		c.srv.m.handshakes.WithLabelValues("failed").Inc()
+		return fmt.Errorf("c2s: handshake: %v", err) // not wrapped: a timeout is final here
+	}
+	c.nc.SetDeadline(time.Time{})
+	c.srv.m.handshakes.WithLabelValues("done").Inc()
+	c.own.Lock()
+	defer c.own.Unlock()
+	c.mu.Lock()
+	c.tls, c.headed = tc, false
+	c.mu.Unlock()
+	c.in = tc
+	c.phase = header
+	c.dec = xml.NewStream(xml.BeforeLogin())
+	return nil
+}
+
+// lost is called when reading failed: the peer is gone, or we closed.
+func (c *conn) lost(error) {
+	c.mu.Lock()
+	if !c.closing {
+		c.closing, c.keep = true, true
+	}
+	c.mu.Unlock()
+	c.nc.Close()
+	c.down()
+}
+
+// stop ends the stream: with an error, or, if e is nil, in answer to the peer's end. keep says whether the session may be resumed.
+func (c *conn) stop(e *stream.Error, keep bool) {
+	c.mu.Lock()
+	if c.closing {
+		c.mu.Unlock()
+		return
+	}
+	c.closing, c.keep, c.flush = true, keep, e == nil
+	framed := c.ws != nil
+	if e != nil {
+		c.srv.m.closed.WithLabelValues(e.Condition).Inc()
+		if c.tls == nil && c.kind == DirectTLS && !framed {
+			c.mu.Unlock() // before TLS there is no way to say anything
+			c.nc.Close()
+			c.lostSoon()
+			return
+		}
+		if !c.headed {
+			c.headed = true
+			c.say(stream.Opening{From: c.srv.p.Router.Domain().String(), ID: rand.Text(), Framed: framed}.AppendTo(nil))
+		}
+		c.say(e.AppendTo(nil, framed))
+	}
+	if !c.flush {
+		c.say(stream.AppendClose(nil, framed))
+	}
+	c.mu.Unlock()
+	c.nc.SetWriteDeadline(time.Now().Add(2 * time.Second)) // also for who is writing now
+	c.kick()
+}
+
+// lostSoon runs down for a parked connection, whose reader may be asleep.
+func (c *conn) lostSoon() { go c.down() }
+
+// say adds to what goes out before the stanzas. mu is held.
+func (c *conn) say(p []byte) {
+	c.ctl = append(c.ctl, p...)
+	if c.ws != nil {
+		c.cuts = append(c.cuts, len(c.ctl))
+	}
+}
+
+// tell is say for the owner; it goes out when the input in hand is done.
+func (c *conn) tell(p []byte) {
+	c.mu.Lock()
+	c.say(p)
+	c.mu.Unlock()
+}
+
+// down takes the connection out of the house. The session hibernates or ends.
+func (c *conn) down() {
+	c.own.Lock()
+	defer c.own.Unlock()
+	c.phase = finished
+	c.mu.Lock()
+	if c.over {
+		c.mu.Unlock()
+		return
+	}
+	c.over = true
+	keep := c.keep
+	c.mu.Unlock()
+	if x := c.bound.Load(); x != nil {
+		x.detach(c, keep)
+		c.bound.Store(nil)
+	}
+	c.signed()
+	c.srv.mu.Lock()
+	delete(c.srv.conns, c)
+	c.srv.mu.Unlock()
+	c.srv.m.conns.Dec()
+	close(c.gone)
+}
+
+// signed tells the gate that the connection no longer is one that is not signed in.
+func (c *conn) signed() {
+	c.mu.Lock()
+	w := c.waiting
+	c.waiting = false
+	c.mu.Unlock()
+	if w {
+		c.srv.gate.leave(c.peer.Addr())
+	}
+}

@@ -1,0 +1,188 @@
+package c2s
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"time"
+
+	"writ/xmpp/stanza"
+	"writ/xmpp/stream"
+	"writ/xmpp/xml"
+)
+
+func ack(h uint32) []byte { return fmt.Appendf(nil, "<a xmlns='%s' h='%d'/>", stream.Managed, h) }
+
+// smFailed is <failed/>; with a count if the session's is known (XEP-0198 §5).
+func smFailed(condition string, h *uint32) []byte {
+	var b xml.Builder
+	b.Start(stream.Managed, "failed")
+	if h != nil {
+		b.Attr("h", strconv.FormatUint(uint64(*h), 10))
+	}
+	return b.Empty(stanza.Errors, condition).Bytes()
+}
+
+func (s *session) managed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.Managed()
+}
+
+// managed handles an element of stream management on a bound stream (XEP-0198).
+func (c *conn) managed(s *session, r *xml.Raw) {
+	switch r.Name.Local {
+	case "enable":
+		c.enable(s, r)
+	case "r":
+		c.askedFor(s)
+	case "a":
+		h, ok := count(r)
+		if !ok {
+			c.fail("invalid-xml", "'h' is a number from 0 to 4294967295")
+			return
+		}
+		s.mu.Lock()
+		s.asked = false
+		e := s.out.Ack(h)
+		s.mu.Unlock()
+		if e != nil {
+			c.stop(e, false)
+			c.phase = finished
+		}
+	case "resume":
+		c.tell(smFailed("unexpected-request", nil)) // a resource is bound (XEP-0198 §5)
+	default:
+		c.fail("unsupported-stanza-type", "stream management has no such element")
+	}
+}
+
+// count reads the 'h' of an element, which is modulo 2^32.
+func count(r *xml.Raw) (uint32, bool) {
+	n, err := strconv.ParseUint(r.Attr("h"), 10, 32)
+	return uint32(n), err == nil
+}
+
+// enable begins to count (XEP-0198 §3).
+func (c *conn) enable(s *session, r *xml.Raw) {
+	if s.managed() {
+		c.fail("policy-violation", "stream management is on already")
+		return
+	}
+	s.way.Drain() // what was sent before is not counted
+	keep := c.srv.c.Hibernate.Std()
+	if v := r.Attr("resume"); v != "true" && v != "1" {
+		keep = 0
+	}
+	if n, err := strconv.ParseUint(r.Attr("max"), 10, 31); err == nil && n > 0 {
+		keep = min(keep, time.Duration(n)*time.Second)
+	}
+	var b xml.Builder
+	b.Start(stream.Managed, "enabled")
+	s.in = 0
+	c.mu.Lock() // always before the session's lock
+	s.mu.Lock()
+	s.done, s.owe = 0, false
+	s.out.Manage()
+	if keep > 0 {
+		s.token, s.keep = rand.Text(), keep
+		b.Attr("id", s.token).Attr("resume", "true").Attr("max", strconv.Itoa(int(keep/time.Second)))
+	}
+	c.say(b.Bytes()) // under both locks: no stanza may come before it and be counted
+	s.mu.Unlock()
+	c.mu.Unlock()
+	if keep > 0 {
+		c.srv.remember(s)
+	}
+}
+
+// askedFor answers <r/> once everything before it is handled (XEP-0198 §4).
+func (c *conn) askedFor(s *session) {
+	s.mu.Lock()
+	on, now, h := s.out.Managed(), s.done == s.in, s.done
+	if on && !now {
+		s.owe, s.owed = true, s.in
+	}
+	s.mu.Unlock()
+	switch {
+	case !on:
+		c.tell(smFailed("unexpected-request", nil))
+	case now:
+		c.tell(ack(h))
+	}
+}
+
+// resume takes up a lost session on this connection (XEP-0198 §5). An id that is not one of this account's sessions is answered
+// like one that never was.
+func (c *conn) resume(r *xml.Raw) {
+	h, ok := count(r)
+	if !ok {
+		c.fail("invalid-xml", "'h' is a number from 0 to 4294967295")
+		return
+	}
+	s := c.srv.remembered(r.Attr("previd"))
+	if s == nil || s.JID.Bare() != c.account || !s.claim.CompareAndSwap(false, true) {
+		c.srv.m.resumed.WithLabelValues("failed").Inc()
+		c.tell(smFailed("item-not-found", nil))
+		return
+	}
+	defer s.claim.Store(false)
+	s.own.Lock() // whoever handles a stanza of it finishes first
+	defer s.own.Unlock()
+	s.way.Drain()
+	c.mu.Lock()
+	s.mu.Lock()
+	if s.ended || s.keep == 0 {
+		s.mu.Unlock()
+		c.mu.Unlock()
+		c.srv.m.resumed.WithLabelValues("failed").Inc()
+		c.tell(smFailed("item-not-found", nil))
+		return
+	}
+	if e := s.out.Ack(h); e != nil {
+		s.mu.Unlock()
+		c.mu.Unlock()
+		c.stop(e, false)
+		c.phase = finished
+		return
+	}
+	old := s.conn
+	s.conn, s.owe, s.asked = c, false, false
+	s.out.Rewind()
+	s.Inactive.Store(false) // XEP-0352 §4.2 leaves it to us; a client says again that it is inactive
+	s.unhold()
+	var b xml.Builder
+	b.Start(stream.Managed, "resumed").Attr("previd", s.token).Attr("h", strconv.FormatUint(uint64(s.done), 10))
+	c.say(b.Bytes())
+	s.mu.Unlock()
+	c.mu.Unlock()
+	c.bound.Store(s)
+	c.signin = nil
+	if old != nil {
+		old.stop(stream.Fail("conflict", "the session was resumed on another connection"), false)
+	}
+	c.srv.m.resumed.WithLabelValues("resumed").Inc()
+	c.srv.p.Router.Resumed(c.srv.ctx, &s.Session)
+}
+
+// remember makes a session one that can be resumed.
+func (s *Server) remember(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[x.token] = x
+}
+
+func (s *Server) remembered(token string) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tokens[token]
+}
+
+func (s *Server) forget(token string) {
+	if token == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, token)
+}

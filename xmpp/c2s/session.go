@@ -1,0 +1,204 @@
+package c2s
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"writ/xmpp/feature"
+	"writ/xmpp/route"
+	"writ/xmpp/stanza"
+	"writ/xmpp/stream"
+	"writ/xmpp/xml"
+)
+
+// session is a bound resource. It outlives its connection when stream management was enabled (XEP-0198 §5).
+type session struct {
+	feature.Session
+	srv *Server
+	way route.Sender // its way into the house
+
+	own   sync.Mutex  // held by the connection that handles a stanza of it, and to hand it to another connection
+	claim atomic.Bool // a resumption is under way
+	in    uint32      // stanzas received since stream management was enabled, modulo 2^32; of the owner
+
+	mu    sync.Mutex
+	conn  *conn // nil while hibernating
+	out   stream.Outgoing
+	held  stream.Held
+	token string        // by which it may be resumed; never changes once set
+	keep  time.Duration // how long it may hibernate; 0: it may not
+	until time.Time     // when a hibernating session ends
+	ended bool
+	done  uint32 // stanzas handled, modulo 2^32
+	owe   bool   // an <a/> is owed once owed stanzas are handled
+	owed  uint32
+	asked bool // an <r/> of ours is not answered
+}
+
+// Push implements feature.Outlet.
+func (s *session) Push(st *stanza.Stanza) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		s.srv.p.Router.Again(st, s.JID)
+		return
+	}
+	c := s.conn
+	if c == nil || s.Inactive.Load() {
+		if s.held.Hold(st) {
+			s.mu.Unlock()
+			return
+		}
+		s.unhold()
+	}
+	s.out.Add(st)
+	full := s.out.Len() > s.srv.c.MaxQueue || s.out.Size() > s.srv.c.MaxQueued
+	s.mu.Unlock()
+	switch {
+	case full && c != nil:
+		c.stop(stream.Fail("resource-constraint", "too much waits for you"), true)
+	case full:
+		go s.end()
+	case c != nil:
+		c.kick()
+	}
+}
+
+// unhold lets out what was held. mu is held.
+func (s *session) unhold() {
+	for _, h := range s.held.Take() {
+		s.out.Add(h)
+	}
+}
+
+// Hibernating implements feature.Outlet.
+func (s *session) Hibernating() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn == nil
+}
+
+// Close implements feature.Outlet.
+func (s *session) Close(condition, text string) {
+	s.mu.Lock()
+	c := s.conn
+	s.keep = 0 // it is over, whatever the connection is doing
+	s.mu.Unlock()
+	if c == nil {
+		go s.end()
+		return
+	}
+	c.stop(stream.Fail(condition, text), false)
+}
+
+// waits reports that there is something to write.
+func (s *session) waits() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.Waiting() > 0
+}
+
+// fill appends stanzas for one write. A client with stream management is asked for an acknowledgement at the end of a batch.
+func (s *session) fill(c *conn, b []byte, cuts []int) ([]byte, []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != c {
+		return b, cuts
+	}
+	ns, framed := "", c.ws != nil
+	if framed {
+		ns = xml.Client
+	}
+	n := 0
+	for len(b) < batchSize-2048 || n == 0 {
+		st := s.out.Next()
+		if st == nil {
+			break
+		}
+		n++
+		b = st.AppendTo(b, ns)
+		if framed {
+			cuts = append(cuts, len(b))
+		}
+	}
+	if n > 0 && s.out.Managed() && !s.asked && s.out.Waiting() == 0 {
+		s.asked = true
+		b = append(b, "<r xmlns='"+stream.Managed+"'/>"...)
+		if framed {
+			cuts = append(cuts, len(b))
+		}
+	}
+	return b, cuts
+}
+
+// handled counts a stanza of the client whose effect is committed.
+func (s *session) handled() {
+	s.mu.Lock()
+	s.done++
+	c := s.conn
+	answer := s.owe && s.done == s.owed && c != nil
+	if answer {
+		s.owe = false
+	}
+	h := s.done
+	s.mu.Unlock()
+	if answer {
+		c.tell(ack(h))
+		c.kick()
+	}
+}
+
+// detach is called when a connection of it is over.
+func (s *session) detach(c *conn, keep bool) {
+	s.own.Lock()
+	defer s.own.Unlock()
+	s.mu.Lock()
+	if s.conn != c {
+		s.mu.Unlock()
+		return // another connection has resumed it
+	}
+	s.conn, s.owe, s.asked = nil, false, false
+	stay := keep && s.keep > 0 && !s.ended
+	if stay {
+		s.until = time.Now().Add(s.keep)
+	}
+	s.mu.Unlock()
+	if !stay {
+		s.finish()
+	}
+}
+
+// end ends a hibernating session for good.
+func (s *session) end() {
+	s.own.Lock()
+	defer s.own.Unlock()
+	s.mu.Lock()
+	awake := s.conn != nil
+	s.mu.Unlock()
+	if !awake {
+		s.finish()
+	}
+}
+
+// finish takes the session out of the house. What its client has not acknowledged finds another way. own is held.
+func (s *session) finish() {
+	s.way.Drain()
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	s.held.Take()
+	left := s.out.Drain()
+	token := s.token
+	s.mu.Unlock()
+	s.srv.forget(token)
+	s.srv.p.Router.Unbind(context.Background(), &s.Session)
+	s.srv.seen(s)
+	for _, st := range left {
+		s.srv.p.Router.Again(st, s.JID)
+	}
+}

@@ -1,0 +1,157 @@
+package c2s
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"writ/xmpp/stream"
+	"writ/xmpp/xml"
+)
+
+// socket is the WebSocket of a connection: each message is one element (RFC 7395 §3.3).
+type socket struct {
+	ws     *websocket.Conn
+	tls    *tls.ConnectionState // nil behind a proxy that ends TLS
+	secure bool
+}
+
+func (w *socket) send(p []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	return w.ws.Write(ctx, websocket.MessageText, p)
+}
+
+func (w *socket) close() { w.ws.Close(websocket.StatusNormalClosure, "") }
+
+// closer stands for a net.Conn where only ending it matters.
+type closer struct {
+	net.Conn
+	ws *websocket.Conn
+}
+
+func (c closer) Close() error                     { return c.ws.CloseNow() }
+func (c closer) SetDeadline(time.Time) error      { return nil }
+func (c closer) SetWriteDeadline(time.Time) error { return nil }
+
+// WebSocket is the handler of /xmpp-websocket (RFC 7395). It answers 400 without the subprotocol "xmpp" and 403 to pages of other origins.
+func (s *Server) WebSocket() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			http.Error(w, "This is an XMPP WebSocket (RFC 7395): connect with a chat app.", http.StatusUpgradeRequired)
+			return
+		}
+		if !offers(r, "xmpp") { // RFC 7395 §3.1
+			http.Error(w, "the subprotocol must be xmpp", http.StatusBadRequest)
+			return
+		}
+		if !s.originAllowed(r) {
+			http.Error(w, "this origin may not use the WebSocket", http.StatusForbidden)
+			return
+		}
+		peer, secure := s.clientOf(r)
+		if !s.gate.enter(peer.Addr()) {
+			s.m.refused.Inc()
+			http.Error(w, "too many connections", http.StatusTooManyRequests)
+			return
+		}
+		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"xmpp"}, InsecureSkipVerify: true, // the origin was checked above
+			CompressionMode: websocket.CompressionDisabled}) // XEP-0138 shows what compression before login costs
+		if err != nil {
+			s.gate.leave(peer.Addr())
+			return // Accept has answered
+		}
+		ws.SetReadLimit(int64(xml.BeforeLogin().Bytes))
+		c := newConn(s, StartTLS, peer)
+		c.ws = &socket{ws: ws, tls: r.TLS, secure: secure}
+		c.nc = closer{ws: ws}
+		c.dec = xml.NewFramed(xml.BeforeLogin())
+		if !s.enter(c) {
+			s.gate.leave(peer.Addr())
+			ws.Close(websocket.StatusGoingAway, "the server is going down")
+			return
+		}
+		defer s.work.Done()
+		c.run()
+		<-c.gone
+	})
+}
+
+func offers(r *http.Request, protocol string) bool {
+	for _, h := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for p := range strings.SplitSeq(h, ",") {
+			if strings.EqualFold(strings.TrimSpace(p), protocol) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// originAllowed lets in apps (no Origin), pages of the same host, and the origins that the operator named.
+func (s *Server) originAllowed(r *http.Request) bool {
+	o := r.Header.Get("Origin")
+	if o == "" {
+		return true
+	}
+	u, err := url.Parse(o)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	return strings.EqualFold(u.Host, r.Host) || slices.ContainsFunc(s.c.Origins, func(a string) bool { return strings.EqualFold(a, o) })
+}
+
+// clientOf is who asks, and whether the way to them is encrypted. What a header says counts only from a configured proxy.
+func (s *Server) clientOf(r *http.Request) (netip.AddrPort, bool) {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	peer = netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())
+	secure := r.TLS != nil
+	if !slices.ContainsFunc(s.proxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr()) }) {
+		return peer, secure || peer.Addr().IsLoopback()
+	}
+	if f := r.Header.Values("X-Forwarded-For"); len(f) > 0 {
+		last := f[len(f)-1] // what our own proxy wrote
+		if i := strings.LastIndexByte(last, ','); i >= 0 {
+			last = last[i+1:]
+		}
+		if a, err := netip.ParseAddr(strings.TrimSpace(last)); err == nil {
+			peer = netip.AddrPortFrom(a.Unmap(), 0)
+		}
+	}
+	return peer, secure || r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
+// readMessage takes one WebSocket message.
+func (c *conn) readMessage() (time.Duration, error) {
+	kind, p, err := c.ws.ws.Read(context.Background())
+	if err != nil {
+		if errors.Is(err, websocket.ErrMessageTooBig) {
+			c.stop(stream.Fail("policy-violation", "the message is too long"), false)
+		}
+		return 0, errClosed{err}
+	}
+	if kind != websocket.MessageText {
+		c.ws.ws.Close(websocket.StatusUnsupportedData, "XMPP is text")
+		return 0, errClosed{errors.New("c2s: a binary message")}
+	}
+	pause := c.take(p)
+	if c.auth == nil && c.phase != finished {
+		c.ws.ws.SetReadLimit(int64(c.srv.c.MaxStanza) + 1)
+	}
+	return pause, nil
+}
+
+// errClosed is final, whatever the library's error says of itself.
+type errClosed struct{ cause error }
+
+func (e errClosed) Error() string { return "c2s: websocket: " + e.cause.Error() }
