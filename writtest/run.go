@@ -1,0 +1,372 @@
+package writtest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"writ/clock"
+	"writ/config"
+	"writ/server"
+	"writ/store"
+	"writ/store/storetest"
+	"writ/xmpp/jid"
+	"writ/xmpp/xml"
+)
+
+// Scripts runs every script that the pattern names, over TCP and WebSocket, on both databases. Scripts share a server for each
+// database unless they need their own.
+func Scripts(t *testing.T, pattern string) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts at ", pattern)
+	}
+	parsed := map[string]*script{}
+	for _, f := range files {
+		if parsed[f], err = readScript(f); err != nil {
+			t.Fatal(f, ": ", err)
+		}
+	}
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		shared := Start(t, db)
+		t.Run("scripts", func(t *testing.T) {
+			for _, f := range files {
+				for _, via := range []Via{TCP, WebSocket} {
+					t.Run(strings.TrimSuffix(filepath.Base(f), ".txt")+" over "+via.String(), func(t *testing.T) {
+						t.Parallel()
+						runScript(t, f, parsed[f], via, shared, db)
+					})
+				}
+			}
+		})
+	})
+}
+
+// runScript plays one script.
+func runScript(t *testing.T, file string, s *script, via Via, shared *House, db *store.DB) {
+	r := &run{t: t, s: s, via: via, house: shared, vars: vars{}, players: map[string]*player{}}
+	if s.own {
+		r.fresh(db)
+	}
+	r.cast()
+	for _, st := range s.steps {
+		if err := r.step(st); err != nil {
+			t.Fatalf("%s:%d: %s %s %s\n%v", file, st.line, st.who, st.verb, st.rest, err)
+		}
+	}
+}
+
+type run struct {
+	t       *testing.T
+	s       *script
+	via     Via
+	house   *House
+	db      *store.DB
+	options []Option
+	vars    vars
+	players map[string]*player
+	pings   int
+}
+
+// player is a client of a script.
+type player struct {
+	*Client
+	name, account, resource string
+	inbox                   []*xml.Element // received, not yet looked at
+	gone                    error          // why nothing more will come
+	ignored                 []*xml.Element
+	resumable               bool
+	sm                      smState
+}
+
+// fresh gives the script a server and a database of its own.
+func (r *run) fresh(like *store.DB) {
+	if strings.HasPrefix(like.URL(), "sqlite:") {
+		r.db = storetest.SQLite(r.t)
+	} else {
+		r.db = storetest.PostgreSQL(r.t)
+	}
+	data := r.t.TempDir() // kept over a restart
+	r.options = append(r.options, func(o *server.Options) { o.Config.Data = data })
+	if len(r.s.config) > 0 {
+		text := strings.Join(r.s.config, "\n")
+		r.options = append(r.options, func(o *server.Options) {
+			if err := toml.NewDecoder(strings.NewReader(text)).DisallowUnknownFields().Decode(&o.Config); err != nil {
+				r.t.Fatalf("the script's config: %v", err)
+			}
+		})
+	}
+	if r.s.clock {
+		r.options = append(r.options, Fake(clock.NewFake(time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))))
+	}
+	r.house = Start(r.t, r.db, r.options...)
+}
+
+// cast makes the accounts and what names stand for them.
+func (r *run) cast() {
+	domain := r.house.Domain.String()
+	r.vars["domain"] = domain
+	accounts := map[string]jid.JID{}
+	make := func(name string) jid.JID {
+		if _, ok := accounts[name]; !ok {
+			accounts[name] = r.house.Account(r.t, r.house.Fresh(name))
+		}
+		return accounts[name]
+	}
+	for _, a := range r.s.accounts {
+		r.name(a, make(a))
+	}
+	for _, c := range r.s.clients {
+		full, err := make(c.account).WithResource(c.name)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.name(c.name, full)
+		r.players[c.name] = &player{name: c.name, account: full.Local(), resource: c.name}
+	}
+}
+
+func (r *run) name(name string, j jid.JID) {
+	r.vars[name], r.vars[name+".bare"], r.vars[name+".local"], r.vars[name+".resource"] = j.String(), j.Bare().String(), j.Local(), j.Resource()
+}
+
+func (r *run) step(st statement) error {
+	switch st.verb {
+	case "advance":
+		return r.advance(st.rest)
+	case "restart":
+		r.house.Stop()
+		for _, p := range r.players {
+			if p.Client != nil {
+				p.Drop()
+				p.Client = nil
+			}
+		}
+		r.house = Start(r.t, r.db, r.options...)
+		return nil
+	}
+	p := r.players[st.who]
+	switch st.verb {
+	case "opens", "authenticates", "connects", "connects resumable", "resumes", "resumes and fails":
+		return r.connect(p, st.verb)
+	}
+	if p.Client == nil {
+		return errors.New("the client is not connected")
+	}
+	switch st.verb {
+	case "->":
+		return r.send(p, st.rest)
+	case "<-":
+		if strings.HasPrefix(st.rest, "{ ") || strings.HasPrefix(st.rest, "{\n") {
+			return r.unordered(p, strings.TrimSuffix(strings.TrimPrefix(st.rest, "{"), "}"))
+		}
+		return r.receive(p, st.rest)
+	case "never receives", "receives nothing":
+		return r.never(p, st.rest)
+	case "ignores":
+		e, err := pattern(st.rest)
+		p.ignored = append(p.ignored, e...)
+		return err
+	case "disconnects":
+		err := p.End()
+		p.Client = nil
+		return err
+	case "drops":
+		p.Drop()
+		p.Client = nil
+		return nil
+	}
+	return r.closed(p, st.rest)
+}
+
+func (r *run) advance(d string) error {
+	var by config.Duration
+	if err := by.UnmarshalText([]byte(d)); err != nil {
+		return err
+	}
+	r.house.Fake.Advance(time.Duration(by))
+	return nil
+}
+
+func (r *run) send(p *player, text string) error {
+	text, err := r.vars.fill(text)
+	if err != nil {
+		return err
+	}
+	elements, err := pattern(text)
+	for _, e := range elements {
+		p.Send(e)
+		p.sm.sent(e)
+	}
+	return err
+}
+
+// pattern parses elements that stand one behind the other.
+func pattern(text string) ([]*xml.Element, error) {
+	e, err := xml.Parse([]byte("<w xmlns='jabber:client' xmlns:stream='"+xml.Stream+"'>"+text+"</w>"), "")
+	if err != nil {
+		return nil, err
+	}
+	return e.Children, nil
+}
+
+func (r *run) receive(p *player, text string) error {
+	want, err := pattern(text)
+	if err != nil {
+		return err
+	}
+	for _, w := range want {
+		got, err := p.take()
+		if err != nil {
+			return fmt.Errorf("nothing was received: %w", err)
+		}
+		if d := r.vars.match(w, got); d != "" {
+			return fmt.Errorf("%s\nreceived: %s", d, got.AppendTo(nil, xml.Client))
+		}
+	}
+	return nil
+}
+
+func (r *run) unordered(p *player, text string) error {
+	want, err := pattern(text)
+	if err != nil {
+		return err
+	}
+	for len(want) > 0 {
+		got, err := p.take()
+		if err != nil {
+			return fmt.Errorf("%d are missing: %w", len(want), err)
+		}
+		found, why := -1, ""
+		for i, w := range want {
+			d := r.vars.match(w, got)
+			if d == "" {
+				found = i
+				break
+			}
+			why += "\n  " + d
+		}
+		if found < 0 {
+			return fmt.Errorf("none of %d awaited:%s\nreceived: %s", len(want), why, got.AppendTo(nil, xml.Client))
+		}
+		want = append(want[:found], want[found+1:]...)
+	}
+	return nil
+}
+
+// never lets all streams come to rest, the client's own last, and looks at what came.
+func (r *run) never(p *player, text string) error {
+	for _, other := range r.players {
+		if other != p && other.Client != nil && !other.JID.IsZero() && other.gone == nil {
+			if err := r.settle(other); err != nil {
+				return fmt.Errorf("%s: %w", other.name, err)
+			}
+		}
+	}
+	if err := r.settle(p); err != nil {
+		return err
+	}
+	banned, err := pattern(text)
+	if err != nil {
+		return err
+	}
+	for _, got := range p.inbox {
+		if len(banned) == 0 {
+			return fmt.Errorf("received: %s", got.AppendTo(nil, xml.Client))
+		}
+		for _, b := range banned {
+			if r.vars.match(b, got) == "" {
+				return fmt.Errorf("received: %s", got.AppendTo(nil, xml.Client))
+			}
+		}
+	}
+	return nil
+}
+
+// settle sends a ping and takes in all that comes before the answer.
+func (r *run) settle(p *player) error {
+	r.pings++
+	id := "settle-" + strconv.Itoa(r.pings)
+	ping, err := xml.Parse([]byte("<iq type='get' id='"+id+"' to='"+r.house.Domain.String()+"'><ping xmlns='urn:xmpp:ping'/></iq>"), xml.Client)
+	if err != nil {
+		return err
+	}
+	p.Send(ping)
+	p.sm.sent(ping)
+	for {
+		e, err := p.fetch()
+		if err != nil {
+			return err
+		}
+		if e.Is(xml.Client, "iq") && e.Attr("id") == id {
+			return nil
+		}
+		p.inbox = append(p.inbox, e)
+	}
+}
+
+// take gives the next element that the script looks at.
+func (p *player) take() (*xml.Element, error) {
+	if len(p.inbox) > 0 {
+		e := p.inbox[0]
+		p.inbox = p.inbox[1:]
+		return e, nil
+	}
+	return p.fetch()
+}
+
+func (p *player) fetch() (*xml.Element, error) {
+next:
+	for {
+		if p.gone != nil {
+			return nil, p.gone
+		}
+		e, err := p.Next()
+		if err != nil {
+			p.gone = err
+			return nil, err
+		}
+		if p.resumable && p.acknowledge(e) {
+			continue
+		}
+		for _, i := range p.ignored {
+			if (vars{}).match(i, e) == "" {
+				continue next
+			}
+		}
+		return e, nil
+	}
+}
+
+// closed waits until the server has ended the stream, with that condition if one is given.
+func (r *run) closed(p *player, condition string) error {
+	defer p.Drop()
+	for {
+		e, err := p.take()
+		switch {
+		case errors.Is(err, errClosed) || errors.Is(err, io.EOF):
+			p.Client = nil
+			if condition != "" {
+				return fmt.Errorf("the stream ended without %s", condition)
+			}
+			return nil
+		case err != nil:
+			return err
+		case e.Is(xml.Stream, "error"):
+			if condition != "" && e.Child("urn:ietf:params:xml:ns:xmpp-streams", condition) == nil {
+				return fmt.Errorf("received: %s", e.AppendTo(nil, ""))
+			}
+			condition = ""
+		default:
+			return fmt.Errorf("received: %s", e.AppendTo(nil, xml.Client))
+		}
+	}
+}
