@@ -198,7 +198,7 @@ func (k *Key) Create(creation []byte, origin string) ([]byte, error) {
 }
 
 // Get answers request options, as navigator.credentials.get does for a page of this origin. user picks one person's credential
-// when the options leave it open; "" takes the first that is allowed.
+// when the options leave it open; "" takes the newest that is allowed.
 func (k *Key) Get(request []byte, origin, user string) ([]byte, error) {
 	var o options
 	if err := json.Unmarshal(request, &o); err != nil {
@@ -206,14 +206,17 @@ func (k *Key) Get(request []byte, origin, user string) ([]byte, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	i := slices.IndexFunc(k.creds, func(c *credential) bool {
-		return c.RPID == o.PublicKey.RPID && (user == "" || c.UserHandle == user) &&
-			(len(o.PublicKey.Allow) == 0 || holds(o.PublicKey.Allow, c.ID))
-	})
-	if i < 0 {
+	var c *credential
+	for _, have := range slices.Backward(k.creds) {
+		if have.RPID == o.PublicKey.RPID && (user == "" || have.UserHandle == user) &&
+			(len(o.PublicKey.Allow) == 0 || holds(o.PublicKey.Allow, have.ID)) {
+			c = have
+			break
+		}
+	}
+	if c == nil {
 		return nil, ErrNoCredential
 	}
-	c := k.creds[i]
 	c.Count++
 	if err := k.save(); err != nil {
 		return nil, err
