@@ -52,6 +52,7 @@ func Schemas() []store.Schema {
 // Config are the retention settings, the pace of deletion and the source of locations.
 type Config struct {
 	Archive  config.Duration `toml:"archive" doc:"how long encrypted messages and what the archive says of them are kept; 0: no archive"`
+	Offline  config.Duration `toml:"offline" doc:"how long a message waits for a recipient who does not come online; at least 1d, since a message that was accepted must not vanish at once"`
 	SignIns  config.Duration `toml:"sign_ins" doc:"how long sign-ins (time, IP address, app) are kept; 0: not recorded"`
 	Calls    config.Duration `toml:"calls" doc:"how long the log of calls is kept; 0: not recorded"`
 	Cases    config.Duration `toml:"cases" doc:"how long grants and holds of closed cases are kept"`
@@ -63,7 +64,7 @@ type Config struct {
 // Defaults are the settings of a house that says nothing.
 func Defaults() Config {
 	const day = config.Duration(24 * time.Hour)
-	return Config{Archive: 7 * day, SignIns: 90 * day, Calls: 90 * day, Cases: 730 * day,
+	return Config{Archive: 7 * day, Offline: 30 * day, SignIns: 90 * day, Calls: 90 * day, Cases: 730 * day,
 		Sweep: config.Duration(time.Hour), Scrub: config.Duration(20 * time.Hour)}
 }
 
@@ -73,6 +74,9 @@ func (c Config) Check() error {
 		if d < 0 {
 			return config.Invalid(key, d, "0 (not recorded) or a time such as 90d")
 		}
+	}
+	if c.Offline < config.Duration(24*time.Hour) {
+		return config.Invalid("offline", c.Offline, "1d or more")
 	}
 	if c.Cases < config.Duration(MaxGrant) {
 		return config.Invalid("cases", c.Cases, "30d or more: a grant may live that long")
@@ -86,9 +90,9 @@ func (c Config) Check() error {
 	return nil
 }
 
-// Terms are the retention settings by the keys that Datum.Retention uses: archive, sign-ins, calls, cases.
+// Terms are the retention settings by the keys that Datum.Retention uses: archive, offline, sign-ins, calls, cases.
 func (c Config) Terms() schedule.Terms {
-	return schedule.Terms{"archive": c.Archive.Std(), "sign-ins": c.SignIns.Std(), "calls": c.Calls.Std(), "cases": c.Cases.Std()}
+	return schedule.Terms{"archive": c.Archive.Std(), "offline": c.Offline.Std(), "sign-ins": c.SignIns.Std(), "calls": c.Calls.Std(), "cases": c.Cases.Std()}
 }
 
 // Deps is what the package is made of.

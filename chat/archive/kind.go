@@ -135,7 +135,7 @@ func hasInvite(s *stanza.Stanza, c stanza.Child) bool {
 	return s.Tree(c).Child(c.Space, "invite") != nil
 }
 
-// otr reports a body of Off-the-Record messaging (XEP-0364 §2.1).
+// otr reports a body of Off-the-Record messaging (XEP-0364).
 func otr(s *stanza.Stanza) bool {
 	b, _ := s.Body()
 	return strings.HasPrefix(b, "?OTR")

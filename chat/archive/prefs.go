@@ -10,7 +10,7 @@ import (
 	"writ/xmpp/jid"
 )
 
-// The default behaviours (XEP-0441 §2.2).
+// The default behaviours (XEP-0441 §2.1.1).
 const (
 	Always     = "always"
 	Never      = "never"
@@ -105,7 +105,7 @@ func (a *Archive) SetPrefs(ctx context.Context, account jid.JID, p Prefs) error 
 	})
 }
 
-// wanted reports whether an account's archive takes messages with an address (XEP-0441 §4).
+// wanted reports whether an account's archive takes messages with an address (XEP-0441 §2.3).
 func (a *Archive) wanted(ctx context.Context, q store.Reader, account, peer jid.JID) (bool, error) {
 	p := a.Prefs(account)
 	for _, j := range p.Never { // of two entries that contradict each other the one that keeps less wins

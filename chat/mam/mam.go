@@ -15,6 +15,7 @@ import (
 
 	"writ/chat/archive"
 	"writ/xmpp/feature"
+	"writ/xmpp/jid"
 	"writ/xmpp/stanza"
 	"writ/xmpp/xml"
 )
@@ -28,11 +29,20 @@ const (
 	form    = "jabber:x:data"
 )
 
+// Waiting is told what a client has read of the archive. Package offline implements it.
+type Waiting interface {
+	// Taken forgets the messages at these positions, if they wait for the account.
+	Taken(ctx context.Context, account jid.JID, positions []int64)
+}
+
 // MAM is the room.
-type MAM struct{ archive *archive.Archive }
+type MAM struct {
+	archive *archive.Archive
+	waiting Waiting
+}
 
 // New makes the room on the engine.
-func New(a *archive.Archive) *MAM { return &MAM{a} }
+func New(a *archive.Archive, w Waiting) *MAM { return &MAM{a, w} }
 
 // Feature is the room as the house sees it.
 func (m *MAM) Feature() *feature.Feature {
@@ -89,6 +99,7 @@ func (m *MAM) query(ctx context.Context, r *feature.Request) (feature.Reply, err
 		}
 		r.Send(m.result(r, q.id, item))
 	}
+	m.waiting.Taken(ctx, r.From.Bare(), positions(page))
 	var b xml.Builder
 	b.Start(Space, "fin")
 	if page.Complete {
@@ -99,6 +110,13 @@ func (m *MAM) query(ctx context.Context, r *feature.Request) (feature.Reply, err
 		b.Leaf("", "first", m.archive.ID(r.From, page.Items[0].ID)).Leaf("", "last", m.archive.ID(r.From, page.Items[n-1].ID))
 	}
 	return feature.Reply{Payload: b.Bytes()}, nil
+}
+
+func positions(p archive.Page) (l []int64) {
+	for _, i := range p.Items {
+		l = append(l, i.ID)
+	}
+	return l
 }
 
 // count answers a client that wants to know how many there are and no more (XEP-0059 §2.7).

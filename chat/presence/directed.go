@@ -96,7 +96,7 @@ func (p *Presence) seen(ctx context.Context, account jid.JID) []byte {
 	if p.Seen == nil {
 		return nil
 	}
-	t, err := p.Seen(ctx, account)
+	t, err := p.Seen.LastSeen(ctx, account.String())
 	if err != nil {
 		p.Log.Error("reading when an account was last seen", "err", err)
 		return nil

@@ -36,8 +36,10 @@ type Blocker interface {
 	Blocked(ctx context.Context, account, other jid.JID) bool
 }
 
-// Seen tells when an account was last connected; the zero time if that is not known.
-type Seen func(ctx context.Context, account jid.JID) (time.Time, error)
+// Seen tells when an account was last connected; the zero time if that is not known. Package records implements it.
+type Seen interface {
+	LastSeen(ctx context.Context, account string) (time.Time, error)
+}
 
 // Parts is what the room stands on.
 type Parts struct {

@@ -1,0 +1,156 @@
+package offline
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"writ/store"
+	"writ/xmpp/feature"
+	"writ/xmpp/jid"
+	"writ/xmpp/stanza"
+	"writ/xmpp/xml"
+)
+
+// A piece is what is given to a client at once; the next one follows when it has answered a ping (XEP-0199 §4.1), so that a full store
+// does not run over the session's queue.
+const (
+	pieceMessages = 300
+	pieceBytes    = 512 << 10
+)
+
+// after delivers what waits to a session that has begun to get messages (XEP-0160 §2).
+func (o *Offline) after(ctx context.Context, e *feature.Envelope) {
+	if e.Receives && e.Session != nil {
+		o.flush(ctx, e.Session)
+	}
+}
+
+// flush gives a session the next piece. The read is a write of the store, so that it comes behind every message that was kept before the
+// session became available; the stanzas are pushed in the order of commits.
+func (o *Offline) flush(ctx context.Context, s *feature.Session) {
+	account := s.JID.Bare()
+	var more bool
+	err := o.DB.Write(ctx, func(tx *store.Tx) error {
+		waiting, rest, err := o.take(ctx, tx, account)
+		if err != nil {
+			return err
+		}
+		more = rest
+		tx.AfterCommit(func() {
+			for _, st := range waiting {
+				s.Out.Push(st)
+			}
+		})
+		return nil
+	})
+	o.forgetCount(account)
+	if err != nil {
+		o.Log.Error("delivering what waited", "err", err)
+		return
+	}
+	if more {
+		o.next(ctx, s)
+	}
+}
+
+// next goes on when the client has read so far.
+func (o *Offline) next(ctx context.Context, s *feature.Session) {
+	var b xml.Builder
+	ping := stanza.New(stanza.IQ, stanza.Get, o.Router.Domain(), s.JID, rand.Text(), b.Empty("urn:xmpp:ping", "ping").Bytes())
+	ctx = context.WithoutCancel(ctx)
+	o.Router.Ask(s, ping, func(reply *stanza.Stanza) {
+		if reply != nil && s.Available() && s.Priority.Load() >= 0 {
+			go o.flush(ctx, s) // an answer must not wait for the store
+		}
+	})
+}
+
+// take reads and deletes the oldest messages that fit a piece, and says whether there are more.
+func (o *Offline) take(ctx context.Context, tx *store.Tx, account jid.JID) (l []*stanza.Stanza, more bool, err error) {
+	rows, err := tx.Query(ctx, `SELECT id, at, stanza FROM offline_message WHERE account = $1 ORDER BY id LIMIT $2`, account.String(), pieceMessages+1)
+	if err != nil {
+		return nil, false, fmt.Errorf("offline: reading: %w", err)
+	}
+	defer rows.Close()
+	var last int64
+	size := 0
+	for rows.Next() {
+		var id, at int64
+		var b []byte
+		if err := rows.Scan(&id, &at, &b); err != nil {
+			return nil, false, fmt.Errorf("offline: reading: %w", err)
+		}
+		if len(l) == pieceMessages || len(l) > 0 && size+len(b) > pieceBytes {
+			more = true
+			break
+		}
+		st, err := stanza.Decode(b)
+		if err != nil {
+			return nil, false, fmt.Errorf("offline: message %d: %w", id, err)
+		}
+		l, last, size = append(l, st.With(o.delay(store.FromTime(at)))), id, size+len(b)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, false, fmt.Errorf("offline: reading: %w", err)
+	}
+	rows.Close() // before the next statement
+	if len(l) == 0 {
+		return nil, false, nil
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND id <= $2`, account.String(), last)
+	return l, more, err
+}
+
+// delay is the notation of a message that waited (XEP-0160 §2, XEP-0203 §2).
+func (o *Offline) delay(at time.Time) []byte {
+	var b xml.Builder
+	return b.Leaf(delaySpace, "delay", "Offline Storage", "from", o.Router.Domain().String(),
+		"stamp", at.Format("2006-01-02T15:04:05.000Z")).Bytes()
+}
+
+// Taken forgets what a client has read from the archive before it became available (XEP-0313 §6.1.1): it must not get it twice.
+func (o *Offline) Taken(ctx context.Context, account jid.JID, positions []int64) {
+	if len(positions) == 0 || !o.waits(ctx, account) {
+		return
+	}
+	args := []any{account.Bare().String()}
+	for _, p := range positions {
+		args = append(args, p)
+	}
+	err := o.DB.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND position IN `+store.In(2, len(positions)), args...)
+		return err
+	})
+	if err != nil {
+		o.Log.Error("forgetting what was read from the archive", "err", err)
+	}
+	o.forgetCount(account.Bare())
+}
+
+// resumed forgets what the queue of a session that has returned holds (XEP-0198 §5).
+func (o *Offline) resumed(ctx context.Context, s *feature.Session) {
+	account := s.JID.Bare()
+	if !o.waits(ctx, account) {
+		return
+	}
+	err := o.DB.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare`, account.String())
+		return err
+	})
+	if err != nil {
+		o.Log.Error("forgetting what a returned session has", "err", err)
+	}
+	o.forgetCount(account)
+}
+
+func (o *Offline) waits(ctx context.Context, account jid.JID) bool {
+	var one int
+	return o.DB.QueryRow(ctx, `SELECT 1 FROM offline_message WHERE account = $1 LIMIT 1`, account.Bare().String()).Scan(&one) == nil
+}
+
+// Count is the number of messages that wait for an account.
+func (o *Offline) Count(ctx context.Context, account jid.JID) (n int, err error) {
+	return n, o.DB.QueryRow(ctx, `SELECT COUNT(*) FROM offline_message WHERE account = $1`, account.Bare().String()).Scan(&n)
+}

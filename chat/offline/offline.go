@@ -1,0 +1,206 @@
+// Package offline keeps messages for accounts that have no session to give them to (XEP-0160, RFC 6121 §8.5.2.2.1) and delivers them
+// at the next initial presence.
+//
+// Invariants:
+//   - A message is kept in the transaction that makes it acknowledged, and taken out in a transaction that is queued behind it: between
+//     the two a session cannot become available and miss it.
+//   - What waits is delivered once, to the first session that gets messages, or is told to be delivered by a page of the archive
+//     (XEP-0313 §6.1.1); both carry the same stanza-id.
+//   - What is only in the queue of a hibernating session (XEP-0198 §5) is kept here too, so that a crash does not lose it; it is forgotten
+//     when the session returns and has its queue.
+//   - The store is bounded for each account; what does not fit and is in no archive is refused with service-unavailable.
+package offline
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"writ/chat/archive"
+	"writ/clock"
+	"writ/records"
+	"writ/store"
+	"writ/xmpp/feature"
+	"writ/xmpp/jid"
+	"writ/xmpp/stanza"
+	"writ/xmpp/xml"
+)
+
+const delaySpace = "urn:xmpp:delay"
+
+//go:embed schema
+var schema embed.FS
+
+// Schema is the room's migrations, for tests of other rooms.
+var Schema = store.Schema{Room: "offline", FS: schema}
+
+// Config is what an operator may set.
+type Config struct {
+	Max int `toml:"max" doc:"messages that wait for one account; 0 means 1000"`
+}
+
+// Check reports what is wrong with the configuration.
+func (c *Config) Check() error {
+	if c.Max < 0 {
+		return fmt.Errorf("offline: max %d: it must not be below zero", c.Max)
+	}
+	return nil
+}
+
+// Positions reads the place in an archive that a stanza-id names. Package archive implements it.
+type Positions interface {
+	Positioned(account jid.JID, s *stanza.Stanza) int64
+}
+
+// Parts is what the room stands on.
+type Parts struct {
+	DB      *store.DB
+	Router  feature.Router
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Archive Positions
+}
+
+// Offline is the room.
+type Offline struct {
+	Parts
+	c Config
+
+	mu     sync.Mutex
+	counts map[jid.JID]int // messages that wait, as far as known; may be too high after a write that failed
+}
+
+// New makes the room.
+func New(c Config, p Parts) *Offline {
+	if c.Max == 0 {
+		c.Max = 1000
+	}
+	p.Log = p.Log.With("room", "offline")
+	return &Offline{Parts: p, c: c, counts: map[jid.JID]int{}}
+}
+
+// Feature is the room as the house sees it. It stands behind archive, whose stanza-id is on what is kept.
+func (o *Offline) Feature() *feature.Feature {
+	return &feature.Feature{
+		Name:    "offline",
+		Specs:   []string{"RFC 6121", "XEP-0160", "XEP-0203"},
+		Schema:  schema,
+		Data:    []records.Datum{o.log(), ciphertext()},
+		Disco:   feature.Disco{Domain: []string{"msgoffline"}},
+		Shape:   o.shape,
+		Persist: &feature.Persist{Wants: o.wants, Do: o.persist},
+		After:   o.after,
+		Session: feature.SessionHooks{Resume: o.resumed},
+	}
+}
+
+// shape strips delays that claim to be by this server (XEP-0203 §5): a client could date its message at will.
+func (o *Offline) shape(_ context.Context, e *feature.Envelope) {
+	s := e.Stanza
+	if s.Kind == stanza.IQ || e.Server {
+		return
+	}
+	e.Stanza = s.Without(func(c stanza.Child) bool {
+		if c.Space != delaySpace || c.Local != "delay" {
+			return false
+		}
+		by, err := jid.Parse(s.Tree(c).Attr("from"))
+		return err == nil && by == o.Router.Domain()
+	})
+}
+
+// wants is true for a message that may be kept and for which no connected session waits now.
+func (o *Offline) wants(e *feature.Envelope) bool {
+	if e.Stanza.Kind != stanza.Message || e.To.Local() == "" || !o.Router.Local(e.To) || !archive.Judge(e.Stanza).Offline {
+		return false
+	}
+	awake, _ := o.takers(e)
+	return awake == 0
+}
+
+// takers counts the connected and the hibernating sessions that would get the message (RFC 6121 §8.5.2, §8.5.3).
+func (o *Offline) takers(e *feature.Envelope) (awake, asleep int) {
+	sessions := o.Router.Sessions(e.To)
+	count := func(s *feature.Session) {
+		if s.Out.Hibernating() {
+			asleep++
+		} else {
+			awake++
+		}
+	}
+	for _, s := range sessions {
+		if s.JID == e.To {
+			count(s)
+			return awake, asleep
+		}
+	}
+	for _, s := range sessions {
+		if s.Available() && s.Priority.Load() >= 0 {
+			count(s)
+		}
+	}
+	return awake, asleep
+}
+
+// persist keeps a message that nobody gets now, and one that only hibernating sessions get.
+func (o *Offline) persist(ctx context.Context, tx *store.Tx, e *feature.Envelope) error {
+	spare := false
+	if !e.Away {
+		awake, asleep := o.takers(e)
+		if awake > 0 || asleep == 0 || e.Again {
+			return nil
+		}
+		spare = true
+	}
+	account := e.To.Bare()
+	position := o.Archive.Positioned(account, e.Stanza)
+	text := e.Stanza.AppendTo(nil, xml.Client)
+	if e.Again && position == 0 { // it may stand here as a spare already
+		if _, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare AND position = 0 AND stanza = $2`, account.String(), text); err != nil {
+			return fmt.Errorf("offline: keeping: %w", err)
+		}
+	}
+	full, err := o.full(ctx, tx, account)
+	if err != nil || full {
+		return err // the router answers for what nobody kept
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO offline_message (account, position, at, sender, kind, size, spare, stanza) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (account, position) WHERE position > 0 DO UPDATE SET spare = excluded.spare`,
+		account.String(), position, store.Time(e.Time), e.From.Bare().String(), archive.Judge(e.Stanza).Kind, e.Stanza.Size(), spare, text)
+	if err != nil {
+		return fmt.Errorf("offline: keeping: %w", err)
+	}
+	e.Offline = !spare
+	return nil
+}
+
+// full reports whether the account's store is full, and counts the message that is about to be kept.
+func (o *Offline) full(ctx context.Context, tx *store.Tx, account jid.JID) (bool, error) {
+	o.mu.Lock()
+	n, known := o.counts[account]
+	o.mu.Unlock()
+	if !known || n >= o.c.Max {
+		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM offline_message WHERE account = $1`, account.String()).Scan(&n); err != nil {
+			return false, fmt.Errorf("offline: counting: %w", err)
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.counts) > 100_000 {
+		clear(o.counts)
+	}
+	if n >= o.c.Max {
+		o.counts[account] = n
+		return true, nil
+	}
+	o.counts[account] = n + 1
+	return false, nil
+}
+
+func (o *Offline) forgetCount(account jid.JID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.counts, account)
+}
