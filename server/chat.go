@@ -27,8 +27,3 @@ func (h *House) openChat(context.Context) (err error) {
 	})
 	return err
 }
-
-// nobody has blocked anyone.
-type nobody struct{}
-
-func (nobody) Blocked(context.Context, jid.JID, jid.JID) bool { return false }

@@ -6,6 +6,8 @@ import (
 
 	"writ/account"
 	"writ/chat/archive"
+	"writ/chat/blocking"
+	"writ/chat/offline"
 	"writ/chat/roster"
 	"writ/config"
 	"writ/passkey"
@@ -27,12 +29,14 @@ type Config struct {
 	XMPP  c2s.Config   `toml:"xmpp" doc:"Where apps connect."`
 	HTTP  HTTPConfig   `toml:"http" doc:"Where pages, the API and the WebSocket are served."`
 
-	Accounts account.Config `toml:"accounts" doc:"Passwords and invitations."`
-	Roster   roster.Config  `toml:"roster" doc:"Contact lists."`
-	Archive  archive.Config `toml:"archive" doc:"The message archive; how long it keeps is records.archive."`
-	Records  records.Config `toml:"records" doc:"How long records are kept."`
-	Passkeys passkey.Config `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
-	Tlog     tlog.Config    `toml:"tlog" doc:"The transparency log."`
+	Accounts account.Config  `toml:"accounts" doc:"Passwords and invitations."`
+	Roster   roster.Config   `toml:"roster" doc:"Contact lists."`
+	Archive  archive.Config  `toml:"archive" doc:"The message archive; how long it keeps is records.archive."`
+	Offline  offline.Config  `toml:"offline" doc:"Messages for people who are not online; how long they wait is records.offline."`
+	Blocking blocking.Config `toml:"blocking" doc:"Block lists."`
+	Records  records.Config  `toml:"records" doc:"How long records are kept."`
+	Passkeys passkey.Config  `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
+	Tlog     tlog.Config     `toml:"tlog" doc:"The transparency log."`
 }
 
 // LogConfig is how the house logs.

@@ -2,12 +2,13 @@ package server
 
 import (
 	"context"
-	"time"
 
 	"writ/chat/answers"
 	"writ/chat/archive"
+	"writ/chat/blocking"
 	"writ/chat/disco"
 	"writ/chat/mam"
+	"writ/chat/offline"
 	"writ/chat/presence"
 	"writ/chat/pubsub"
 	"writ/chat/register"
@@ -20,17 +21,22 @@ import (
 // chatRooms makes THE list: every feature of the chat, in the order of their effects at every stage. A room that must see what
 // another has done stands after it.
 func (h *House) chatRooms() []*feature.Feature {
-	contacts := roster.New(h.Config.Roster, roster.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Blocker: nobody{}})
-	seen := presence.New(presence.Parts{Router: h.Router, Log: h.Log, Contacts: contacts, Blocker: nobody{}, Seen: h.lastSeen})
+	blocks := blocking.New(h.Config.Blocking, blocking.Parts{DB: h.DB, Router: h.Router, Log: h.Log})
+	contacts := roster.New(h.Config.Roster, roster.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Blocker: blocks})
+	seen := presence.New(presence.Parts{Router: h.Router, Log: h.Log, Contacts: contacts, Blocker: blocks, Seen: h.Records.Keeper})
 	contacts.Share(seen)
+	blocks.Cover(seen)
 	events := pubsub.New(pubsub.Config{Router: h.Router, DB: h.DB, Contacts: circles{contacts}, Clock: h.Clock, Log: h.Log})
 	kept := archive.New(h.Config.archive(), archive.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Contacts: contacts})
+	waiting := offline.New(h.Config.Offline, offline.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Archive: kept})
 	found := disco.New(h.Router, contacts, events.Newcomer)
 	list := []*feature.Feature{
+		blocks.Feature(),
 		contacts.Feature(),
 		seen.Feature(),
 		kept.Feature(),
-		mam.New(kept).Feature(),
+		waiting.Feature(),
+		mam.New(kept, waiting).Feature(),
 		events.Feature(),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),
@@ -50,8 +56,4 @@ func (c circles) Subscribers(ctx context.Context, account jid.JID) ([]jid.JID, e
 
 func (c circles) Subscriptions(ctx context.Context, account jid.JID) ([]jid.JID, error) {
 	return c.Watched(ctx, account)
-}
-
-func (h *House) lastSeen(ctx context.Context, account jid.JID) (time.Time, error) {
-	return h.Records.Keeper.LastSeen(ctx, account.String())
 }
