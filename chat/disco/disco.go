@@ -10,6 +10,7 @@ package disco
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"writ/xmpp/feature"
@@ -140,14 +141,24 @@ func (d *Disco) list(ctx context.Context, r *feature.Request) (feature.Reply, er
 	node := r.Payload.Attr("node")
 	var b xml.Builder
 	b.Start(ItemsNS, "query", "node", node)
+	var missing error // a room that knows no such node says so, and another may know it: the list of commands stands beside PEP nodes
+	found := node == ""
 	for _, f := range d.items {
 		items, err := f(ctx, r)
+		if node != "" && errors.Is(err, stanza.ItemNotFound("")) {
+			missing = err
+			continue
+		}
 		if err != nil {
 			return feature.Reply{}, err
 		}
+		found = found || items != nil
 		for _, i := range items {
 			b.Empty("", "item", "jid", i.JID.String(), "node", i.Node, "name", i.Name)
 		}
+	}
+	if missing != nil && !found {
+		return feature.Reply{}, missing
 	}
 	return feature.Reply{Payload: b.Bytes()}, nil
 }
