@@ -169,6 +169,10 @@ func TestOtherProcess(t *testing.T) {
 		if ok, err := here.Exists(ctx, alice); ok || err != nil {
 			t.Fatal("the deleted account is still seen", err)
 		}
+		took, err := here.TakeEnded(ctx)
+		if again, err2 := here.TakeEnded(ctx); len(took) == 0 || len(again) != 0 || err != nil || err2 != nil {
+			t.Fatal("the serving process takes what another one ended, once:", took, again, err, err2)
+		}
 		got, err := here.Barred(ctx, []jid.JID{alice, bob, carol, jid.MustParse("x@example.org")})
 		if err != nil || fmt.Sprint(got) != "[alice@example.org bob@example.org x@example.org]" {
 			t.Fatal(got, err)

@@ -36,7 +36,8 @@ type Options struct {
 	Erase func(ctx context.Context, tx *store.Tx, account string) error
 	// Awaited reports a name whose former holder was erased while a preservation keeps a part of the records: it is not free.
 	Awaited func(ctx context.Context, r store.Reader, account string) (bool, error)
-	// Ended is told, after the commit, of an account whose sessions must end: disabled, deleted, or with a new password.
+	// Ended is told, after the commit, of an account whose sessions must end: disabled, deleted, or with a new password. Nil: another
+	// process serves the sessions, and finds a row (TakeEnded).
 	Ended func(account jid.JID)
 }
 
@@ -54,9 +55,6 @@ func Open(o Options) *Accounts {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Ended == nil {
-		o.Ended = func(jid.JID) {}
-	}
 	return &Accounts{o: o, log: o.Log.With("room", "account")}
 }
 
@@ -66,7 +64,7 @@ func (a *Accounts) OnErase(f func(ctx context.Context, tx *store.Tx, account str
 	a.o.Erase, a.o.Awaited = f, awaited
 }
 
-// OnEnd sets Options.Ended once the house is complete; call it before serving.
+// OnEnd sets Options.Ended; the process that serves the sessions calls it before it begins to.
 func (a *Accounts) OnEnd(f func(account jid.JID)) { a.o.Ended = f }
 
 // Domain is the served domain.

@@ -11,7 +11,7 @@ import (
 
 // Data declares what the room keeps about people.
 func (a *Accounts) Data() []records.Datum {
-	return []records.Datum{subscribers(), devices(), invitations(), credentials()}
+	return []records.Datum{subscribers(), devices(), invitations(), credentials(), endings()}
 }
 
 func subscribers() records.Datum {

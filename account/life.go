@@ -53,8 +53,7 @@ func (a *Accounts) SetPassword(ctx context.Context, account jid.JID, password st
 		if err := setVerifiers(ctx, tx, account, vs); err != nil {
 			return err
 		}
-		tx.AfterCommit(func() { a.o.Ended(account) })
-		return nil
+		return a.end(ctx, tx, account)
 	})
 	if err != nil {
 		return fmt.Errorf("account: changing a password: %w", err)
@@ -91,7 +90,9 @@ func (a *Accounts) Enable(ctx context.Context, account jid.JID) error {
 func (a *Accounts) setDisabled(ctx context.Context, account jid.JID, at int64) error {
 	err := a.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if at != 0 {
-			tx.AfterCommit(func() { a.o.Ended(account) })
+			if err := a.end(ctx, tx, account); err != nil {
+				return err
+			}
 		}
 		return change(ctx, tx, account, `UPDATE account_user SET disabled = $1 WHERE account = $2 AND deleted = 0`, at, account.String())
 	})
@@ -117,7 +118,9 @@ func (a *Accounts) Delete(ctx context.Context, account jid.JID) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM account_credential WHERE account = $1`, account.String()); err != nil {
 			return err
 		}
-		tx.AfterCommit(func() { a.o.Ended(account) })
+		if err := a.end(ctx, tx, account); err != nil {
+			return err
+		}
 		return a.o.Erase(ctx, tx, account.String())
 	})
 	if err != nil {
@@ -127,8 +130,8 @@ func (a *Accounts) Delete(ctx context.Context, account jid.JID) error {
 	return nil
 }
 
-// Barred gives those of the accounts that may not be signed in: deleted, disabled or unknown. Another process may have done it, so
-// the server asks now and then about the accounts that are connected, and ends their sessions.
+// Barred gives those of the accounts that may not be signed in: deleted, disabled or unknown. TakeEnded is quicker; this finds also the
+// session that was being made while its account was barred.
 func (a *Accounts) Barred(ctx context.Context, accounts []jid.JID) ([]jid.JID, error) {
 	var out []jid.JID
 	for len(accounts) > 0 {

@@ -46,3 +46,10 @@ CREATE TABLE account_secret (
 	name  TEXT PRIMARY KEY,
 	value {{blob}} NOT NULL
 );
+
+-- Accounts whose sessions the serving process must end, because another process changed them.
+CREATE TABLE account_ended (
+	id      {{serial}},
+	account TEXT NOT NULL,
+	at      BIGINT NOT NULL
+);

@@ -35,6 +35,8 @@ import (
 type Accounts interface {
 	// Barred gives those of the accounts that may not be signed in.
 	Barred(ctx context.Context, accounts []jid.JID) ([]jid.JID, error)
+	// TakeEnded gives, once, those whose sessions must end because another process changed them.
+	TakeEnded(ctx context.Context) ([]jid.JID, error)
 	// Seen notes a device.
 	Seen(ctx context.Context, tx *store.Tx, account jid.JID, d account.Device) error
 }

@@ -32,6 +32,7 @@ func (s *Server) sweep() {
 			}
 			s.expire(now)
 			s.gate.forget(now)
+			s.takeEnded()
 			if now.Sub(last) >= barredEvery {
 				last = now
 				s.bar()
@@ -88,7 +89,23 @@ func (s *Server) expire(now time.Time) {
 	}
 }
 
-// bar ends the sessions of accounts that another process disabled or deleted.
+// takeEnded ends the sessions of accounts that another process disabled or deleted, or whose password it changed.
+func (s *Server) takeEnded() {
+	if s.p.Accounts == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, sweepEvery)
+	defer cancel()
+	gone, err := s.p.Accounts.TakeEnded(ctx)
+	if err != nil && s.ctx.Err() == nil {
+		s.log.Error("whose sessions must end could not be asked", "err", err)
+	}
+	for _, a := range gone {
+		s.End(a)
+	}
+}
+
+// bar ends the sessions that were made while their account was being disabled or deleted.
 func (s *Server) bar() {
 	if s.p.Accounts == nil {
 		return

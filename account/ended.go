@@ -1,0 +1,78 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"writ/records"
+	"writ/schedule"
+	"writ/store"
+	"writ/xmpp/jid"
+)
+
+// end has the account's sessions end once the transaction is durable. The process that serves them does it at once; another one, an
+// administrator's command, leaves a row in the same transaction, which the serving process takes (TakeEnded).
+func (a *Accounts) end(ctx context.Context, tx *store.Tx, account jid.JID) error {
+	if a.o.Ended != nil {
+		tx.AfterCommit(func() { a.o.Ended(account) })
+		return nil
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO account_ended (account, at) VALUES ($1, $2)`, account.String(), store.Time(a.o.Clock.Now()))
+	return err
+}
+
+// TakeEnded takes the accounts whose sessions must end because another process disabled or deleted them or changed their
+// password. The serving process asks every second or so. Each is given once; whoever dies after taking has no session left either.
+func (a *Accounts) TakeEnded(ctx context.Context) ([]jid.JID, error) {
+	var some bool
+	err := a.o.DB.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM account_ended)`).Scan(&some)
+	if err != nil || !some {
+		return nil, wrapEnded(err)
+	}
+	var out []jid.JID
+	err = a.o.DB.Write(ctx, func(tx *store.Tx) error {
+		out = nil
+		rows, err := tx.Query(ctx, `DELETE FROM account_ended RETURNING account`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var s string
+			if err := rows.Scan(&s); err != nil {
+				return err
+			}
+			if j, err := jid.Parse(s); err == nil {
+				out = append(out, j)
+			}
+		}
+		return rows.Err()
+	})
+	return out, wrapEnded(err)
+}
+
+func wrapEnded(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("account: taking ended accounts: %w", err)
+}
+
+// endings is not erased with its account: the row is what ends the sessions of an erased one.
+func endings() records.Datum {
+	return records.Datum{
+		Datum: schedule.Datum{
+			Name: "ended-sessions", Category: schedule.Credentials, Tables: []string{"account_ended"},
+			Fields: []schedule.Field{
+				{Name: "account", Meaning: "The account whose sessions an administrator's command has ended."},
+				{Name: "at", Meaning: "When."},
+			},
+			Purpose:   "So that the running server ends the sessions; a row is taken within seconds, and lasts an hour at most.",
+			Retention: schedule.Expiry, Process: schedule.Never, Never: schedule.Credentials.Info().Never,
+		},
+		Sweep: func(ctx context.Context, tx *store.Tx, before time.Time, _ func(string) bool) (int64, error) {
+			return tx.Exec(ctx, `DELETE FROM account_ended WHERE at < $1`, store.Time(before.Add(-time.Hour)))
+		},
+	}
+}
