@@ -184,6 +184,9 @@ func TestOtherProcess(t *testing.T) {
 func erase(a *account.Accounts) {
 	a.OnErase(func(ctx context.Context, tx *store.Tx, account string) error {
 		for _, d := range a.Data() {
+			if d.Erase == nil {
+				continue
+			}
 			if err := d.Erase(ctx, tx, account); err != nil {
 				return err
 			}
