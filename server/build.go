@@ -51,7 +51,7 @@ type House struct {
 	Registry *registry.Registry
 	Tlog     *tlog.Log
 	Router   *route.Router
-	C2S      *c2s.Server
+	C2S      *c2s.Server // made by Run
 
 	features []*feature.Feature
 	rooms    []room // every room with tables, in the order of its migrations
@@ -156,7 +156,7 @@ func (h *House) open(ctx context.Context) error {
 		return err
 	}
 	h.Accounts.OnErase(h.Records.Keeper.Erase, h.Records.Keeper.Awaited)
-	return h.openChat(ctx)
+	return nil
 }
 
 func (h *House) countStore() {

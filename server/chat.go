@@ -4,11 +4,11 @@ import (
 	"context"
 
 	"writ/xmpp/c2s"
-	"writ/xmpp/jid"
 	"writ/xmpp/route"
+	"writ/xmpp/sasl"
 )
 
-// buildChat composes the messaging service: router, features, and the server for clients.
+// buildChat composes the messaging service: the router and the features.
 func (h *House) buildChat(context.Context) (err error) {
 	h.Router = route.New(route.Config{
 		Domain: h.Domain, DB: h.DB, Accounts: h.Accounts, Clock: h.Clock, Log: h.Log, Metrics: h.Metrics,
@@ -17,13 +17,32 @@ func (h *House) buildChat(context.Context) (err error) {
 	return h.Router.Use(h.features)
 }
 
-// openChat makes what reads tables at construction.
-func (h *House) openChat(context.Context) (err error) {
-	h.C2S, err = c2s.New(h.Config.XMPP, c2s.Parts{Router: h.Router, TLS: h.TLS, Log: h.Log})
-	h.Accounts.OnEnd(func(account jid.JID) {
-		for _, s := range h.Router.Sessions(account) {
-			s.Out.Close("not-authorized", "the account may not be used any more")
-		}
+// openClients makes the server for clients. It is Run's: a command beside a running server must not end sessions that are not its own,
+// nor take the rows by which it tells the server to.
+func (h *House) openClients(ctx context.Context) error {
+	secret, err := h.Accounts.Secret(ctx, "sasl")
+	if err != nil {
+		return err
+	}
+	auth, err := sasl.New(sasl.Config{Domain: h.Domain, Source: h.Accounts, Secret: secret, Iterations: h.Config.Accounts.Iterations})
+	if err != nil {
+		return err
+	}
+	h.C2S, err = c2s.New(h.Config.XMPP, c2s.Parts{
+		Router: h.Router, SASL: auth, TLS: h.TLS, DB: h.DB, Accounts: h.Accounts, Recorder: h.Records.Recorder,
+		Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, WebSocketURL: h.webSocketURL(),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	h.Accounts.OnEnd(h.C2S.End)
+	return nil
+}
+
+// webSocketURL is what host-meta tells apps (XEP-0156 §3).
+func (h *House) webSocketURL() string {
+	if h.Dev {
+		return "ws://localhost:" + devHTTP + "/xmpp-websocket"
+	}
+	return "wss://" + h.Domain.ASCII() + "/xmpp-websocket"
 }

@@ -82,7 +82,7 @@ func DefaultConfig() Config {
 		Data:   "/var/lib/writ",
 		Log:    LogConfig{Level: "info"},
 		Store:  store.Config{URL: "sqlite:/var/lib/writ/writ.db"},
-		XMPP:   c2s.Config{Listen: []string{":5222"}, ListenTLS: []string{":5223"}},
+		XMPP:   c2s.Defaults(),
 		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Internal: "127.0.0.1:5281"},
 
 		Records: records.Defaults(),

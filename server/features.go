@@ -6,6 +6,7 @@ import (
 	"writ/chat/answers"
 	"writ/chat/archive"
 	"writ/chat/blocking"
+	"writ/chat/calls"
 	"writ/chat/disco"
 	"writ/chat/mam"
 	"writ/chat/offline"
@@ -37,6 +38,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		kept.Feature(),
 		waiting.Feature(),
 		mam.New(kept, waiting).Feature(),
+		calls.New(h.Records.Recorder),
 		events.Feature(),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),

@@ -25,6 +25,9 @@ const patience = 20 * time.Second
 // Run starts the house, calls ready with the addresses that it listens on, and works until ctx ends (nil), or until something that it cannot be
 // without fails: a listener, or the store, after whose failed fsync every further answer could be untrue.
 func (h *House) Run(ctx context.Context, ready func(Addresses)) error {
+	if err := h.openClients(ctx); err != nil {
+		return fmt.Errorf("server: opening for clients: %w", err)
+	}
 	broken := make(chan error, 16)
 	var at Addresses
 	parts := h.parts(&at, func(name string, err error) {
