@@ -59,7 +59,7 @@ type Parts struct {
 	Log      *slog.Logger
 	Metrics  *obs.Metrics
 
-	WebSocketURL string // wss://… as clients reach it, told by host-meta; empty: none is told
+	WebSocketURL string // wss://… as clients reach it, told by host-meta unless Config.WebSocket says another; empty: none is told
 }
 
 // Server serves clients of one domain.
@@ -91,14 +91,18 @@ func New(c Config, p Parts) (*Server, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
+	c = c.orDefault()
+	if c.WebSocket == "" {
+		c.WebSocket = p.WebSocketURL
+	}
 	if p.Clock == nil {
 		p.Clock = clock.System()
 	}
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	if p.TLS == nil {
-		return nil, errors.New("c2s: no TLS configuration")
+	if p.TLS == nil || p.SASL == nil {
+		return nil, errors.New("c2s: TLS and SASL are needed")
 	}
 	s := &Server{c: c, p: p, log: p.Log.With("room", "c2s"), shakes: make(chan struct{}, c.Handshakes),
 		listeners: map[net.Listener]bool{}, conns: map[*conn]struct{}{}, tokens: map[string]*session{}, swept: make(chan struct{})}

@@ -10,7 +10,7 @@ import (
 // gate counts what strangers do, by where they come from (XEP-0205 §3). It never locks an account: that would let anyone shut
 // anyone out.
 type gate struct {
-	halfway, failures int // limits; 0 is none
+	halfway, failures int // limits; -1 is none
 
 	mu      sync.Mutex
 	waiting map[netip.Prefix]int // connections that are not signed in
@@ -48,7 +48,7 @@ func person(a netip.Addr) netip.Prefix {
 
 // enter counts a connection that is not signed in, or refuses it.
 func (g *gate) enter(a netip.Addr) bool {
-	if g.halfway == 0 || !a.IsValid() {
+	if g.halfway < 0 || !a.IsValid() {
 		return true
 	}
 	g.mu.Lock()
@@ -63,7 +63,7 @@ func (g *gate) enter(a netip.Addr) bool {
 
 // leave is for each enter: the connection signed in, or ended.
 func (g *gate) leave(a netip.Addr) {
-	if g.halfway == 0 || !a.IsValid() {
+	if g.halfway < 0 || !a.IsValid() {
 		return
 	}
 	g.mu.Lock()
@@ -76,7 +76,7 @@ func (g *gate) leave(a netip.Addr) {
 
 // fail counts a failed sign-in.
 func (g *gate) fail(a netip.Addr, now time.Time) {
-	if g.failures == 0 || !a.IsValid() {
+	if g.failures < 0 || !a.IsValid() {
 		return
 	}
 	g.mu.Lock()
@@ -92,7 +92,7 @@ func (g *gate) fail(a netip.Addr, now time.Time) {
 
 // barred reports an address with too many failures in this minute.
 func (g *gate) barred(a netip.Addr, now time.Time) bool {
-	if g.failures == 0 || !a.IsValid() {
+	if g.failures < 0 || !a.IsValid() {
 		return false
 	}
 	g.mu.Lock()

@@ -24,8 +24,8 @@ type xrd struct {
 // HostMeta is the handler of /.well-known/host-meta and /.well-known/host-meta.json (XEP-0156 §3, RFC 6415 §3). The address told is the
 // configured one: a Host header must not choose where people's clients connect.
 func (s *Server) HostMeta() http.Handler {
-	doc := xrd{Links: []link{{Rel: webSocketRel, Href: s.p.WebSocketURL}}}
-	if s.p.WebSocketURL == "" {
+	doc := xrd{Links: []link{{Rel: webSocketRel, Href: s.c.WebSocket}}}
+	if s.c.WebSocket == "" {
 		doc.Links = []link{}
 	}
 	asJSON, _ := json.Marshal(doc) // strings alone: it cannot fail

@@ -57,7 +57,7 @@ func (k *keeper) list() []*stanza.Stanza {
 
 func newHouse(t testing.TB, change ...func(*Config)) *house {
 	db := storetest.SQLite(t)
-	storetest.Migrate(t, db, account.Schema(), records.Schema())
+	storetest.Migrate(t, db, append(records.Schemas(), account.Schema())...)
 	h := &house{t: t, db: db, kept: &keeper{}}
 	domain := jid.MustParse("example.org")
 	accounts := account.Open(account.Options{DB: db, Domain: domain, Config: account.Config{Iterations: sasl.MinIterations}})
@@ -74,14 +74,13 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Defaults()
+	c := Config{WebSocket: "wss://example.org/xmpp-websocket"}
 	for _, f := range change {
 		f(&c)
 	}
 	certificate, roots := certificate(t)
 	h.cert = roots
-	h.srv, err = New(c, Parts{Router: h.router, SASL: auth, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}}, DB: db, Accounts: accounts,
-		WebSocketURL: "wss://example.org/xmpp-websocket"})
+	h.srv, err = New(c, Parts{Router: h.router, SASL: auth, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}}, DB: db, Accounts: accounts})
 	if err != nil {
 		t.Fatal(err)
 	}
