@@ -7,6 +7,7 @@ import (
 	"writ/account"
 	"writ/chat/archive"
 	"writ/chat/blocking"
+	"writ/chat/e2ee"
 	"writ/chat/offline"
 	"writ/chat/roster"
 	"writ/config"
@@ -33,6 +34,7 @@ type Config struct {
 	Roster   roster.Config   `toml:"roster" doc:"Contact lists."`
 	Archive  archive.Config  `toml:"archive" doc:"The message archive; how long it keeps is records.archive."`
 	Offline  offline.Config  `toml:"offline" doc:"Messages for people who are not online; how long they wait is records.offline."`
+	E2EE     e2ee.Config     `toml:"e2ee" doc:"End-to-end encryption of private conversations."`
 	Blocking blocking.Config `toml:"blocking" doc:"Block lists."`
 	Records  records.Config  `toml:"records" doc:"How long records are kept."`
 	Passkeys passkey.Config  `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
@@ -81,6 +83,7 @@ func DefaultConfig() Config {
 		Domain: "localhost",
 		Data:   "/var/lib/writ",
 		Log:    LogConfig{Level: "info"},
+		E2EE:   e2ee.Config{Mode: e2ee.Require},
 		Store:  store.Config{URL: "sqlite:/var/lib/writ/writ.db"},
 		XMPP:   c2s.Defaults(),
 		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Internal: "127.0.0.1:5281"},

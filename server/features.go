@@ -7,7 +7,9 @@ import (
 	"writ/chat/archive"
 	"writ/chat/blocking"
 	"writ/chat/calls"
+	"writ/chat/carbons"
 	"writ/chat/disco"
+	"writ/chat/e2ee"
 	"writ/chat/mam"
 	"writ/chat/offline"
 	"writ/chat/presence"
@@ -33,11 +35,13 @@ func (h *House) chatRooms() []*feature.Feature {
 	found := disco.New(h.Router, contacts, events.Newcomer)
 	list := []*feature.Feature{
 		blocks.Feature(),
+		e2ee.New(h.Config.E2EE, h.Router).Feature(),
 		contacts.Feature(),
 		seen.Feature(),
 		kept.Feature(),
 		waiting.Feature(),
 		mam.New(kept, waiting).Feature(),
+		carbons.New(h.Router, kept).Feature(),
 		calls.New(h.Records.Recorder),
 		events.Feature(),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),

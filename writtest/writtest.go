@@ -15,7 +15,7 @@
 //	client alice                 an account, and a client of it with the resource "alice"
 //	client phone of alice        another client of the same account
 //	account carol                an account without a client
-//	config e2ee.mode = "off"     a setting, in TOML; the script gets a server of its own
+//	config e2ee.mode = "require" a setting, in TOML; the script gets a server of its own. Without it e2ee.mode is off
 //
 //	alice connects               TCP or WebSocket, TLS, login, bind; sends no presence
 //	alice connects resumable     the same with XEP-0198: acknowledges by itself, hides <r/> and <a/>
@@ -65,6 +65,7 @@ import (
 	"time"
 
 	"writ/account"
+	"writ/chat/e2ee"
 	"writ/clock"
 	"writ/obs"
 	"writ/server"
@@ -147,6 +148,7 @@ func (h *House) Stop() { h.stop() }
 func settings(data string) server.Config {
 	c := server.DefaultConfig()
 	c.Domain, c.Data = Domain, data
+	c.E2EE.Mode = e2ee.Off // so that scripts can say in clear what they mean; those about encryption set it
 	c.XMPP.Listen = []string{"127.0.0.1:0"}
 	c.XMPP.ListenTLS = []string{"127.0.0.1:0"}
 	c.HTTP = server.HTTPConfig{ListenTLS: []string{"127.0.0.1:0"}}

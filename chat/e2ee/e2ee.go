@@ -16,7 +16,6 @@ package e2ee
 
 import (
 	"context"
-	"fmt"
 
 	"writ/config"
 	"writ/xmpp/feature"
@@ -75,11 +74,8 @@ type E2EE struct {
 	allow         map[jid.JID]bool
 }
 
-// New makes the room.
-func New(c Config, r feature.Router) (*E2EE, error) {
-	if err := c.Check(); err != nil {
-		return nil, fmt.Errorf("e2ee: %w", err)
-	}
+// New makes the room of a configuration that has passed Check.
+func New(c Config, r feature.Router) *E2EE {
 	e := &E2EE{router: r, mode: c.Mode, outside: c.Outside, allow: map[jid.JID]bool{}}
 	if e.mode == "" {
 		e.mode = Require
@@ -88,9 +84,9 @@ func New(c Config, r feature.Router) (*E2EE, error) {
 		e.outside = e.mode
 	}
 	for _, a := range c.Allow {
-		e.allow[jid.MustParse(a)] = true // Check has parsed it
+		e.allow[jid.MustParse(a)] = true
 	}
-	return e, nil
+	return e
 }
 
 // Feature is the room as the house sees it.

@@ -151,8 +151,11 @@ func (r *Roster) Contact(ctx context.Context, q store.Reader, account, contact j
 	return i.Listed, err
 }
 
-// Subscribed reports whether the contact (a bare JID) may see the account's presence: subscription from or both.
+// Subscribed reports whether the contact (a bare JID) may see the account's presence: subscription from or both, or the account itself.
 func (r *Roster) Subscribed(ctx context.Context, account, contact jid.JID) (bool, error) {
+	if account == contact {
+		return true, nil
+	}
 	i, err := r.Item(ctx, r.DB, account, contact)
 	return i.State.Has(From), err
 }
