@@ -29,7 +29,7 @@ var pages embed.FS
 
 // Standings is where the public record of standings comes from: every record that was ever in force, the latest first.
 type Standings interface {
-	Public(ctx context.Context) ([]standing.Record, error)
+	History(ctx context.Context) ([]standing.Record, error)
 }
 
 // Log is what the public sees of the transparency log.
@@ -69,7 +69,7 @@ func Handler(c Config) (http.Handler, error) {
 		{Href: "/held", Text: "What we hold"}, {Href: "/requests", Text: "Legal requests"}, {Href: "/standing", Text: "Standing"},
 		{Href: "/reports", Text: "Reports"}, {Href: "/verify", Text: "Verify"},
 	}}, pages, "pages", template.FuncMap{
-		"place": law.Name, "lower": strings.ToLower, "hash": shortHash,
+		"place": law.JurisdictionName, "lower": strings.ToLower, "hash": shortHash,
 	}, c.Logger.With("room", "public"))
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func Handler(c Config) (http.Handler, error) {
 }
 
 func (f *face) home(w http.ResponseWriter, r *http.Request) {
-	records, err := f.Standings.Public(r.Context())
+	records, err := f.Standings.History(r.Context())
 	if f.failed(w, r, err) {
 		return
 	}

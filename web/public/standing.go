@@ -68,7 +68,7 @@ func (f *face) rows(records []standing.Record) []row {
 			w.Badge = "bad"
 		}
 		for _, j := range r.Scope.Jurisdictions {
-			w.Places = append(w.Places, law.Name(j))
+			w.Places = append(w.Places, law.JurisdictionName(j))
 		}
 		if len(w.Places) == 0 {
 			w.Places = []string{"Everywhere"}
@@ -79,7 +79,7 @@ func (f *face) rows(records []standing.Record) []row {
 }
 
 func (f *face) standing(w http.ResponseWriter, r *http.Request) {
-	records, err := f.Standings.Public(r.Context())
+	records, err := f.Standings.History(r.Context())
 	if f.failed(w, r, err) {
 		return
 	}
@@ -91,7 +91,7 @@ func (f *face) standing(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *face) standingJSON(w http.ResponseWriter, r *http.Request) {
-	records, err := f.Standings.Public(r.Context())
+	records, err := f.Standings.History(r.Context())
 	if f.failed(w, r, err) {
 		return
 	}
