@@ -33,19 +33,10 @@ func paused(records []standing.Record) []standing.Record {
 
 // stageText says a stage in plain words.
 func stageText(r standing.Record) string {
-	switch r.Stage {
-	case standing.ReviewPaused:
-		return "Review paused"
-	case standing.ProductionPaused:
-		if r.Scope.NewOnly {
-			return "Production paused for new requests"
-		}
-		return "Production paused"
-	case standing.Refused:
-		return "Refused"
-	default:
-		return "Open"
+	if r.Stage == standing.ProductionPaused && r.Scope.NewOnly {
+		return "Production paused for new requests"
 	}
+	return r.Stage.Title()
 }
 
 // row is one standing as the page shows it.
@@ -55,12 +46,14 @@ type row struct {
 	Stage  string
 	Badge  string
 	Lapsed bool
+	Since  time.Time
 }
 
 func (f *face) rows(records []standing.Record) []row {
 	var out []row
+	now := f.Clock.Now()
 	for _, r := range records {
-		w := row{Record: r, Stage: stageText(r), Badge: "warn", Lapsed: !r.Review.IsZero() && r.Ended.IsZero() && f.Clock.Now().After(r.Review)}
+		w := row{Record: r, Stage: stageText(r), Badge: "warn", Lapsed: r.Lapsed(now), Since: r.Since()}
 		switch r.Stage {
 		case standing.Open:
 			w.Badge = "good"
@@ -113,7 +106,7 @@ func (f *face) standingJSON(w http.ResponseWriter, r *http.Request) {
 	out := []public{}
 	for _, s := range records {
 		p := public{ID: s.ID, Stage: s.Stage, Jurisdictions: s.Scope.Jurisdictions, Services: s.Scope.Services, Agencies: s.Scope.Agencies,
-			Instruments: s.Scope.Instruments, NewOnly: s.Scope.NewOnly, From: s.From.UTC(), Review: s.Review.UTC(), Statement: s.Statement, Resume: s.Resume}
+			Instruments: s.Scope.Instruments, NewOnly: s.Scope.NewOnly, From: s.Since().UTC(), Review: s.Review.UTC(), Statement: s.Statement, Resume: s.Resume}
 		if !s.Ended.IsZero() {
 			ended := s.Ended.UTC()
 			p.Ended = &ended
