@@ -118,11 +118,12 @@ func (r *run) cast() {
 	make := func(name string) jid.JID {
 		if _, ok := accounts[name]; !ok {
 			accounts[name] = r.house.Account(r.t, r.house.Fresh(name))
+			r.name(name, accounts[name])
 		}
 		return accounts[name]
 	}
 	for _, a := range r.s.accounts {
-		r.name(a, make(a))
+		make(a)
 	}
 	for _, c := range r.s.clients {
 		full, err := make(c.account).WithResource(c.name)
