@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"writ/config"
 	"writ/server"
 )
@@ -14,6 +16,25 @@ type describeConfig struct{}
 
 func (describeConfig) Run(s *streams) error { return config.Describe(s.out, server.DefaultConfig()) }
 
-type describeRecords struct{}
+type describeRecords struct {
+	Config string `placeholder:"FILE" help:"Configuration file of the server; without one, the defaults."`
+	JSON   bool   `help:"Print the canonical form, one record a line, whose hash is the version."`
+}
 
-func (describeRecords) Run(s *streams) error { return nil }
+func (d describeRecords) Run(ctx context.Context, s *streams) error {
+	c := server.DefaultConfig()
+	if d.Config != "" {
+		if err := config.Load(d.Config, &c); err != nil {
+			return err
+		}
+	}
+	list, err := server.Schedule(ctx, c)
+	if err != nil {
+		return err
+	}
+	if d.JSON {
+		_, err = s.out.Write(list.Canonical())
+		return err
+	}
+	return list.WriteText(s.out)
+}

@@ -13,8 +13,11 @@ func (r *Records) own() []Datum {
 	data := []Datum{signIns(), lastSeen(), calls(),
 		{Datum: schedule.Datum{Name: "erased-accounts", Category: schedule.CaseFiles, Tables: []string{"records_erased"},
 			Fields:  []schedule.Field{{Name: "account", Meaning: "An account that was erased while a preservation kept a part of its records."}, {Name: "time", Meaning: "When it was erased."}},
-			Purpose: "To erase the rest when the preservation ends, and to keep the name from being given away until then.", Retention: schedule.Permanent,
-			Process: schedule.Never, Never: schedule.CaseFiles.Info().Never}},
+			Purpose: "To erase the rest when the preservation ends, and to keep the name from being given away until then.", Retention: schedule.Expiry,
+			Process: schedule.Never, Never: schedule.CaseFiles.Info().Never},
+			Sweep: func(ctx context.Context, tx *store.Tx, _ time.Time, _ func(string) bool) (int64, error) {
+				return r.Keeper.finishErasures(ctx, tx)
+			}},
 		{Datum: schedule.Datum{Name: "record-schedules", Category: schedule.Impersonal, Tables: []string{"records_schedule", "records_pace"},
 			Fields:  []schedule.Field{{Name: "version", Meaning: "A version of the record schedule and when it was first in force; when deleted rows were last removed from the files."}},
 			Purpose: "To say later what was held at a time.", Retention: schedule.Permanent,

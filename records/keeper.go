@@ -93,7 +93,6 @@ func (k *Keeper) Sweep(ctx context.Context) (Swept, error) {
 		s.Deleted[d.Name] += n
 		errs = append(errs, err)
 	}
-	errs = append(errs, k.finishErasures(ctx))
 	if err := errors.Join(errs...); err != nil {
 		return s, fmt.Errorf("records: sweeping: %w", err)
 	}
@@ -213,42 +212,38 @@ func (k *Keeper) Awaited(ctx context.Context, r store.Reader, account string) (b
 	return n > 0, nil
 }
 
-// finishErasures erases what is left of erased accounts that nothing holds any more.
-func (k *Keeper) finishErasures(ctx context.Context) error {
-	return k.r.db.Write(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT account FROM records_erased ORDER BY account`)
+// finishErasures erases what is left of erased accounts that nothing holds any more, and says how many accounts it finished.
+func (k *Keeper) finishErasures(ctx context.Context, tx *store.Tx) (n int64, err error) {
+	rows, err := tx.Query(ctx, `SELECT account FROM records_erased ORDER BY account`)
+	if err != nil {
+		return 0, err
+	}
+	var accounts []string
+	for rows.Next() {
+		var a string
+		if err := rows.Scan(&a); err != nil {
+			rows.Close()
+			return 0, err
+		}
+		accounts = append(accounts, a)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return 0, err
+	}
+	for _, a := range accounts {
+		left, err := k.erase(ctx, tx, a)
 		if err != nil {
-			return err
+			return n, err
 		}
-		var accounts []string
-		for rows.Next() {
-			var a string
-			if err := rows.Scan(&a); err != nil {
-				rows.Close()
-				return err
-			}
-			accounts = append(accounts, a)
+		if left {
+			continue
 		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return err
+		if _, err := tx.Exec(ctx, `DELETE FROM records_erased WHERE account = $1`, a); err != nil {
+			return n, err
 		}
-		for _, a := range accounts {
-			left, err := k.erase(ctx, tx, a)
-			if err != nil {
-				return err
-			}
-			if left {
-				continue
-			}
-			if _, err := tx.Exec(ctx, `DELETE FROM records_erased WHERE account = $1`, a); err != nil {
-				return err
-			}
-			if err := soil(ctx, tx, k.r.clock.Now()); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+		n++
+	}
+	return n, nil
 }
 
 // soil notes that the files hold deleted rows since now, unless they did before.
