@@ -32,6 +32,9 @@ type commands struct {
 	Describe describeCommand `cmd:"" help:"Print every setting with its default, or the record schedule."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to what this binary knows. serve does it too."`
 	Backup   backupCommand   `cmd:"" help:"Copy database, keys and log into a folder, beside a running server."`
+	Fsck     fsckCommand     `cmd:"" help:"Check the database and the log; change nothing."`
+	Verify   verifyCommand   `cmd:"" help:"Check what a house has given out, offline."`
+	Admin    adminCommand    `cmd:"" help:"Invite people and look after accounts."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
@@ -47,7 +50,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	s := &streams{in, out, errOut}
 	status := -1
 	parser, err := kong.New(&c, kong.Name("writ"), kong.Description("Private messaging, public accountability."),
-		kong.UsageOnError(), kong.Writers(out, errOut), kong.Exit(func(n int) { status = n }), kong.Bind(s))
+		kong.UsageOnError(), kong.Writers(out, errOut), kong.Exit(func(n int) { status = n }), kong.Bind(s, &c))
 	if err != nil {
 		fmt.Fprintln(errOut, "writ:", err)
 		return 1
@@ -109,7 +112,7 @@ func (t target) house(ctx context.Context, s *streams) (*server.House, error) {
 	if err != nil {
 		return nil, err
 	}
-	return server.Build(ctx, server.Options{Config: c, Log: obs.Logger(s.err, "warn", c.Log.JSON), Dev: t.Data != ""})
+	return server.Build(ctx, server.Options{Config: c, Log: obs.Logger(s.err, "warn", c.Log.JSON), Dev: t.Data != "", Version: Version})
 }
 
 // ran logs a command that has changed something, with who ran it.

@@ -22,7 +22,7 @@ func (c devCommand) Run(ctx context.Context, s *streams) error {
 		}
 	}
 	conf := server.DevConfig(c.Data)
-	h, err := server.Build(ctx, server.Options{Config: conf, Log: obs.Logger(s.err, c.Level, false), Dev: true})
+	h, err := server.Build(ctx, server.Options{Config: conf, Version: Version, Log: obs.Logger(s.err, c.Level, false), Dev: true})
 	if err != nil {
 		return err
 	}

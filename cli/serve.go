@@ -15,7 +15,7 @@ func (c serveCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	h, err := server.Build(ctx, server.Options{Config: conf, Log: obs.Logger(s.err, conf.Log.Level, conf.Log.JSON)})
+	h, err := server.Build(ctx, server.Options{Config: conf, Version: Version, Log: obs.Logger(s.err, conf.Log.Level, conf.Log.JSON)})
 	if err != nil {
 		return err
 	}
