@@ -71,7 +71,6 @@ type Sessions struct {
 	scs  *scs.SessionManager
 	log  *slog.Logger
 	face *ui.Face
-	csrf *http.CrossOriginProtection
 }
 
 // Open makes the room; its tables must have been migrated.
@@ -82,7 +81,7 @@ func Open(o Options) (*Sessions, error) {
 	if o.Clock == nil {
 		o.Clock = clock.System()
 	}
-	s := &Sessions{o: o, scs: scs.New(), log: o.Log.With("room", "session"), csrf: http.NewCrossOriginProtection()}
+	s := &Sessions{o: o, scs: scs.New(), log: o.Log.With("room", "session")}
 	s.scs.Lifetime, s.scs.IdleTimeout, s.scs.HashTokenInStore = lifetime, idle, true
 	s.scs.Store = shelf{o.DB}
 	s.scs.Codec = codec{}
@@ -94,9 +93,6 @@ func Open(o Options) (*Sessions, error) {
 		s.log.Error("session", "err", err)
 		http.Error(w, "Your session could not be read or kept. The fault is ours and was noted; try again.", http.StatusInternalServerError)
 	}
-	s.csrf.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "This form was sent from another site. Open the page here and try again.", http.StatusForbidden)
-	}))
 	var err error
 	s.face, err = ui.NewFace(ui.Face{Name: "Sign-in", Home: "/", SignOut: "/sign-out", Scripts: []string{"passkey.js"}}, pages, "pages", nil, s.log)
 	return s, err
@@ -105,7 +101,16 @@ func Open(o Options) (*Sessions, error) {
 // Wrap gives next its session: everything behind it may ask Who, Actor and Assertion. It refuses requests from other sites that would
 // change something, and sets the headers of private pages.
 func (s *Sessions) Wrap(next http.Handler) http.Handler {
-	return ui.Headers(true, s.csrf.Handler(s.scs.LoadAndSave(next)))
+	return Protect(true, s.scs.LoadAndSave(next))
+}
+
+// Protect is Wrap for pages without a session: it refuses requests from other sites that would change something, and sets the headers.
+func Protect(private bool, next http.Handler) http.Handler {
+	csrf := http.NewCrossOriginProtection()
+	csrf.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "This form was sent from another site. Open the page here and try again.", http.StatusForbidden)
+	}))
+	return ui.Headers(private, csrf.Handler(next))
 }
 
 // Who is what a session or a token knows.
