@@ -70,6 +70,9 @@ func (a *Accounts) OnEnd(f func(account jid.JID)) { a.o.Ended = f }
 // Domain is the served domain.
 func (a *Accounts) Domain() jid.JID { return a.o.Domain }
 
+// Now is the room's time.
+func (a *Accounts) Now() time.Time { return a.o.Clock.Now() }
+
 // Address gives the bare JID that a typed name stands for, or ErrName.
 func (a *Accounts) Address(local string) (jid.JID, error) {
 	j, err := jid.New(local, a.o.Domain.String(), "")
