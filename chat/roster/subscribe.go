@@ -75,6 +75,9 @@ func (w *work) drain(ctx context.Context) error {
 		if err := w.route(ctx, p.from, p.to, p.st); err != nil {
 			return err
 		}
+		if p.st.Type == stanza.Subscribed {
+			w.then(func(ctx context.Context) { w.r.sharer.Show(ctx, p.from, p.to) }) // RFC 6121 §3.1.5
+		}
 	}
 	return nil
 }
@@ -141,9 +144,6 @@ func (w *work) inbound(ctx context.Context, user, contact jid.JID, st *stanza.St
 	}
 	if step.Reply != "" {
 		w.replies = append(w.replies, reply{user, contact, stanza.New(stanza.Presence, stanza.Type(step.Reply), user, contact, "")})
-	}
-	if step.Reply == "subscribed" {
-		w.then(func(ctx context.Context) { w.r.sharer.Show(ctx, user, contact) })
 	}
 	return nil
 }
