@@ -320,3 +320,16 @@ func (p *peer) sync() {
 	p.send("<iq type='get' id='sync'><ping xmlns='urn:xmpp:ping'/></iq>")
 	p.expect("type='result'", "id='sync'")
 }
+
+func (h *house) jid(s string) jid.JID { return jid.MustParse(s) }
+
+// eventually waits for something that another goroutine does.
+func eventually(t testing.TB, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatal("it did not happen")
+}
