@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -143,6 +144,10 @@ func (c *conn) readMessage() (time.Duration, error) {
 	if kind != websocket.MessageText {
 		c.ws.ws.Close(websocket.StatusUnsupportedData, "XMPP is text")
 		return 0, errClosed{errors.New("c2s: a binary message")}
+	}
+	if !utf8.Valid(p) { // RFC 6455 §8.1
+		c.ws.ws.Close(websocket.StatusInvalidFramePayloadData, "the text is not UTF-8")
+		return 0, errClosed{errors.New("c2s: text that is not UTF-8")}
 	}
 	pause := c.take(p)
 	if c.auth == nil && c.phase != finished {
