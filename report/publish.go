@@ -1,0 +1,256 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"writ/clock"
+	"writ/store"
+	"writ/tlog"
+	"writ/tlog/verify"
+)
+
+// Publish makes the published form of a period's newest version, once all its opened facts are in the published log (ErrNotLogged
+// before). It does nothing if that version is published.
+func (r *Reports) Publish(ctx context.Context, p Period) error {
+	c, err := lastClosing(ctx, r.d.DB, p)
+	if err != nil {
+		return err
+	}
+	if c.version == 0 {
+		return ErrNotClosed
+	}
+	if _, err := r.Version(ctx, p, c.version); err == nil || !errors.Is(err, ErrNone) {
+		return err
+	}
+	doc, err := r.build(ctx, c)
+	if err != nil {
+		return fmt.Errorf("report: publishing %s: %w", p, err)
+	}
+	text, err := doc.Text()
+	if err != nil {
+		return fmt.Errorf("report: publishing %s: %w", p, err)
+	}
+	signed, err := r.d.Signer.Sign(text)
+	if err != nil {
+		return fmt.Errorf("report: signing %s: %w", p, err)
+	}
+	sig, err := verify.SignatureLines(text, signed)
+	if err != nil {
+		return fmt.Errorf("report: signing %s: %w", p, err)
+	}
+	err = r.d.DB.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO report_published (period, version, at, json, csv, signature) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (period, version) DO NOTHING`,
+			string(p), c.version, store.Time(r.d.Clock.Now()), text, string(doc.CSV()), string(sig))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("report: publishing %s: %w", p, err)
+	}
+	r.d.Log.Info("report published", "period", p, "version", c.version)
+	return nil
+}
+
+// build makes the document. It is a function of the closing, the opened facts and the log's head, and of nothing else.
+func (r *Reports) build(ctx context.Context, c closing) (verify.Report, error) {
+	from, to, err := c.period.Span()
+	if err != nil {
+		return verify.Report{}, err
+	}
+	d := verify.Report{Format: verify.ReportFormat, House: r.d.House, Log: r.d.Tlog.Origin(), Period: string(c.period), From: from, To: to, Cutoff: c.cutoff.UTC(),
+		Version: c.version, Correction: c.reason, Services: r.d.Services, Definitions: definitions, Withheld: withheld, Facts: []verify.Opened{}}
+	if err := json.Unmarshal([]byte(c.bands), &d.Bands); err != nil {
+		return d, err
+	}
+	all, err := factsOf(ctx, r.d.DB, c.period, c.version)
+	if err != nil {
+		return d, err
+	}
+	head, err := r.d.Tlog.Checkpoint(ctx)
+	if err != nil {
+		return d, notLogged(err)
+	}
+	d.Checkpoint = string(head)
+	var facts []verify.Fact
+	for _, f := range all {
+		if !f.opened {
+			continue
+		}
+		proof, err := r.d.Tlog.Proof(ctx, f.leaf)
+		if err != nil {
+			return d, notLogged(err)
+		}
+		if string(proof.Checkpoint) != d.Checkpoint { // a batch was published meanwhile: the next turn begins again
+			return d, ErrNotLogged
+		}
+		o := verify.Opened{Fact: f.text, Salt: f.salt[:], Index: proof.Index, Path: []string{}}
+		for _, h := range proof.Path {
+			o.Path = append(o.Path, base64.StdEncoding.EncodeToString(h[:]))
+		}
+		d.Facts = append(d.Facts, o)
+		v, err := verify.ParseFact(f.text)
+		if err != nil {
+			return d, err
+		}
+		facts = append(facts, v)
+	}
+	slices.SortFunc(d.Facts, func(a, b verify.Opened) int { return cmp.Compare(a.Index, b.Index) })
+	d.Rows = verify.Count(d.Period, d.Services, facts)
+	return d, nil
+}
+
+func notLogged(err error) error {
+	if errors.Is(err, tlog.ErrPending) {
+		return ErrNotLogged
+	}
+	return err
+}
+
+// Published is one published version, byte for byte as it is served.
+type Published struct {
+	Period    Period
+	Version   int
+	At        time.Time
+	JSON      []byte
+	CSV       []byte
+	Signature []byte // signature lines over JSON
+}
+
+// Report reads the document.
+func (p Published) Report() (verify.Report, error) { return verify.ReadReport(p.JSON) }
+
+const publishedColumns = `SELECT period, version, at, json, csv, signature FROM report_published `
+
+// List gives the newest version of every published period, newest period first.
+func (r *Reports) List(ctx context.Context) ([]Published, error) {
+	return r.list(ctx, publishedColumns+`a WHERE version = (SELECT max(version) FROM report_published b WHERE b.period = a.period) ORDER BY period DESC`)
+}
+
+// Versions gives every version of a period, newest first.
+func (r *Reports) Versions(ctx context.Context, p Period) ([]Published, error) {
+	return r.list(ctx, publishedColumns+`WHERE period = $1 ORDER BY version DESC`, string(p))
+}
+
+// Latest gives the newest version of a period; ErrNone without one.
+func (r *Reports) Latest(ctx context.Context, p Period) (Published, error) {
+	return one(r.list(ctx, publishedColumns+`WHERE period = $1 ORDER BY version DESC LIMIT 1`, string(p)))
+}
+
+// Version gives one version of a period; ErrNone without it.
+func (r *Reports) Version(ctx context.Context, p Period, version int) (Published, error) {
+	return one(r.list(ctx, publishedColumns+`WHERE period = $1 AND version = $2`, string(p), version))
+}
+
+func one(all []Published, err error) (Published, error) {
+	if err != nil {
+		return Published{}, err
+	}
+	if len(all) == 0 {
+		return Published{}, ErrNone
+	}
+	return all[0], nil
+}
+
+func (r *Reports) list(ctx context.Context, sql string, args ...any) ([]Published, error) {
+	rows, err := r.d.DB.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("report: reading reports: %w", err)
+	}
+	defer rows.Close()
+	var all []Published
+	for rows.Next() {
+		var p Published
+		var period, text, csv, sig string
+		var at int64
+		if err := rows.Scan(&period, &p.Version, &at, &text, &csv, &sig); err != nil {
+			return nil, fmt.Errorf("report: reading reports: %w", err)
+		}
+		p.Period, p.At, p.JSON, p.CSV, p.Signature = Period(period), store.FromTime(at), []byte(text), []byte(csv), []byte(sig)
+		all = append(all, p)
+	}
+	return all, rows.Err()
+}
+
+// Turn closes every period whose cut-off has passed and publishes what the log has come to hold. The first period is that in which
+// the first turn was made.
+func (r *Reports) Turn(ctx context.Context) error {
+	first, err := r.first(ctx)
+	if err != nil {
+		return err
+	}
+	now := r.d.Clock.Now()
+	var errs []error
+	for p := first; ; p = p.next() {
+		_, to, err := p.Span()
+		if err != nil {
+			return err
+		}
+		if now.Before(to.Add(time.Duration(r.d.Config.Delay))) {
+			break
+		}
+		if err := r.Close(ctx, p); err != nil && !errors.Is(err, ErrClosed) {
+			errs = append(errs, err)
+			continue
+		}
+		if err := r.Publish(ctx, p); err != nil && !errors.Is(err, ErrNotLogged) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// first is the period of the first turn.
+func (r *Reports) first(ctx context.Context) (Period, error) {
+	var at int64
+	err := r.d.DB.QueryRow(ctx, `SELECT at FROM report_start WHERE id = 1`).Scan(&at)
+	if errors.Is(err, store.ErrNoRows) {
+		at = store.Time(r.d.Clock.Now())
+		err = r.d.DB.Write(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO report_start (id, at) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`, at)
+			return err
+		})
+	}
+	if err != nil {
+		return "", fmt.Errorf("report: the first period: %w", err)
+	}
+	return PeriodOf(store.FromTime(at)), nil
+}
+
+// Start makes a turn now and after each batch of the log, until stop is called or ctx ends. On a fake clock the later turns are
+// made inside Advance. Start it after the log's publisher, so that a turn sees the batch of its tick.
+func (r *Reports) Start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var mu sync.Mutex
+	var timer clock.Timer
+	var turn func()
+	turn = func() {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := r.Turn(ctx); err != nil && ctx.Err() == nil {
+			r.failed.Inc()
+			r.d.Log.Error("the report's turn failed", "err", err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() == nil {
+			timer = r.d.Clock.AfterFunc(r.d.Tlog.Cadence(), turn)
+		}
+	}
+	turn()
+	return func() {
+		cancel()
+		mu.Lock()
+		defer mu.Unlock()
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
