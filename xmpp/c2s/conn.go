@@ -78,6 +78,7 @@ type leafConn struct {
 
 func newConn(s *Server, k Kind, peer netip.AddrPort) *conn {
 	c := &conn{srv: s, kind: k, peer: peer, born: time.Now(), gone: make(chan struct{}), phase: header, waiting: true}
+	c.sched.Store(running)
 	c.heard.Store(c.born.UnixNano())
 	c.dec = xml.NewStream(xml.BeforeLogin())
 	c.auth = &login{}
@@ -112,8 +113,8 @@ func (c *conn) ready() {
 	}
 }
 
-// start looks once whether something came before the poller watched.
-func (c *conn) start() { c.ready() }
+// start makes the first look. Until then the connection counts as running, so that an event of the poller cannot start it half made.
+func (c *conn) start() { go c.run() }
 
 // run reads until there is nothing to read. For a connection that cannot be parked that is its end.
 func (c *conn) run() {

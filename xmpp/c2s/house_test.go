@@ -55,7 +55,10 @@ func (k *keeper) list() []*stanza.Stanza {
 	return append([]*stanza.Stanza(nil), k.kept...)
 }
 
-func newHouse(t testing.TB, change ...func(*Config)) *house {
+func newHouse(t testing.TB, change ...func(*Config)) *house { return newHouseOf(t, 0, change...) }
+
+// newHouseOf is newHouse with another limit of resources for an account.
+func newHouseOf(t testing.TB, resources int, change ...func(*Config)) *house {
 	db := storetest.SQLite(t)
 	storetest.Migrate(t, db, append(records.Schemas(), account.Schema())...)
 	h := &house{t: t, db: db, kept: &keeper{}}
@@ -66,7 +69,7 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 			t.Fatal(err)
 		}
 	}
-	h.router = route.New(route.Config{Domain: domain, DB: db, Accounts: accounts})
+	h.router = route.New(route.Config{Domain: domain, DB: db, Accounts: accounts, MaxResources: resources})
 	if err := h.router.Use([]*feature.Feature{h.presence(), h.ping(), h.store()}); err != nil {
 		t.Fatal(err)
 	}
