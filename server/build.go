@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 
 	"writ/account"
 	"writ/clock"
@@ -22,6 +23,7 @@ import (
 	"writ/records"
 	"writ/store"
 	"writ/tlog"
+	"writ/web/session"
 	"writ/xmpp/c2s"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
@@ -52,7 +54,9 @@ type House struct {
 	Tlog     *tlog.Log
 	Router   *route.Router
 	C2S      *c2s.Server // made by Run
+	Sessions *session.Sessions
 
+	pages    http.Handler // of all faces
 	features []*feature.Feature
 	rooms    []room // every room with tables, in the order of its migrations
 	closers  []func() error
@@ -86,7 +90,7 @@ func compose(ctx context.Context, o Options) (*House, error) {
 		h.Clock = clock.System()
 	}
 	for _, step := range []func(context.Context) error{
-		h.openData, h.openStore, h.buildShared, h.buildChat, h.declare,
+		h.openData, h.openStore, h.buildShared, h.buildChat, h.buildSessions, h.declare, h.buildFaces,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("server: composing: %w", err), h.Close())

@@ -71,6 +71,9 @@ func (h *House) Sample(ctx context.Context) (*Sample, error) {
 			return nil, fmt.Errorf("server: making %s: %w", name, err)
 		}
 	}
+	if err := h.sampleStaff(ctx); err != nil {
+		return nil, err
+	}
 	b, err := json.MarshalIndent(s, "", "\t")
 	if err != nil {
 		return nil, err
@@ -89,6 +92,8 @@ func (s *Sample) Text(at Addresses) string {
 	for _, name := range devPeople {
 		fmt.Fprintf(&b, "  %-8s  %s@localhost, password %s\n", name, name, s.Passwords[name])
 	}
+	fmt.Fprintf(&b, "  web chat  http://localhost:%s/chat\n", devHTTP)
+	fmt.Fprintf(&b, "  sign-in   http://localhost:%s/sign-in for staff and the officer of the sample agency, chosen from a list\n", devHTTP)
 	if at.Internal != nil {
 		fmt.Fprintf(&b, "  metrics   http://%s/metrics\n", at.Internal)
 	}

@@ -36,6 +36,7 @@ func (h *House) httpHandler() http.Handler {
 	mux.Handle("/xmpp-websocket", h.C2S.WebSocket())
 	mux.Handle("GET /.well-known/host-meta", h.C2S.HostMeta())
 	mux.Handle("GET /.well-known/host-meta.json", h.C2S.HostMeta())
+	mux.Handle("/", h.pages)
 	return mux
 }
 

@@ -7,6 +7,7 @@ import (
 	"writ/records"
 	"writ/store"
 	"writ/tlog"
+	"writ/web/session"
 )
 
 // tables lists the rooms that keep rows. Accounts come first: they are the only table that other rooms may refer to.
@@ -19,6 +20,7 @@ func (h *House) tables() []room {
 		room{passkey.Schema(), records.Words(passkey.Data()...)},
 		room{tlog.Schema(), records.Words(tlog.Data()...)},
 		room{registry.Schema(), records.Words(registry.Data()...)},
+		room{session.Schema(), session.Data()},
 	)
 	for _, f := range h.features {
 		if f.Schema != nil {

@@ -14,7 +14,12 @@ import (
 
 const maxForm = 64 << 10 // bytes of a form; an answer of an authenticator has a few thousand
 
-// Handler serves the pages of this room: /sign-in, /sign-out, /sign, /enrol/ and /keys. Mount it inside Wrap.
+// Paths lists what Handler serves, as patterns of a ServeMux.
+func Paths() []string {
+	return []string{"/sign-in", "/sign-in/", "/sign-out", "/sign/", "/enrol/", "/keys", "/keys/"}
+}
+
+// Handler serves the pages of this room. Mount it inside Wrap at Paths.
 func (s *Sessions) Handler() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /sign-in", s.signInPage)

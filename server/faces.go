@@ -1,0 +1,84 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"writ/passkey/softkey"
+	"writ/web/admin"
+	"writ/web/chat"
+	"writ/web/join"
+	"writ/web/session"
+	"writ/web/ui"
+)
+
+// buildSessions makes the sign-in of staff and officers. Its handle reaches its own tables and the passkeys', no others.
+func (h *House) buildSessions(context.Context) error {
+	o := session.Options{DB: h.DB.Scoped("session", "passkey"), Passkeys: h.Passkeys, People: h.Registry, Clock: h.Clock,
+		Secure: strings.HasPrefix(h.base(), "https://"), Log: h.Log}
+	if h.Dev {
+		key, err := softkey.Open(h.Config.inData("dev-passkeys.json"))
+		if err != nil {
+			return err
+		}
+		o.Dev = &session.Dev{Key: key, Origin: h.base()}
+	}
+	var err error
+	h.Sessions, err = session.Open(o)
+	return err
+}
+
+// buildFaces makes the pages. Those for staff and officers stand behind Sessions.Wrap, the others set no cookie.
+func (h *House) buildFaces(context.Context) error {
+	mux, private := http.NewServeMux(), http.NewServeMux()
+	mux.Handle("/static/", ui.Static())
+	invited, err := join.Handler(join.Options{Accounts: h.Accounts, Domain: h.Domain.String(), Chat: "/chat", Log: h.Log})
+	if err != nil {
+		return err
+	}
+	mux.Handle(join.Path, invited)
+	talk, err := chat.Handler(h.Domain.String())
+	if err != nil {
+		return err
+	}
+	mux.Handle("/chat", talk)
+	mux.Handle("/chat/", talk)
+
+	op := Operator{Accounts: h.Accounts, Base: h.base()}
+	operator, err := admin.Handler(admin.Options{Sessions: h.Sessions, People: op, Invitations: op, Status: h.status, Metrics: h.metricsURL(), Clock: h.Clock, Log: h.Log})
+	if err != nil {
+		return err
+	}
+	private.Handle(admin.Path, operator)
+	private.Handle("/", h.Sessions.Handler())
+	wrapped := h.Sessions.Wrap(private)
+	for _, path := range append(session.Paths(), admin.Path) {
+		mux.Handle(path, wrapped)
+	}
+	h.pages = mux
+	return nil
+}
+
+// metricsURL is where the machine itself reads the metrics.
+func (h *House) metricsURL() string {
+	if h.Config.HTTP.Internal == "" {
+		return ""
+	}
+	return "http://" + h.Config.HTTP.Internal + "/metrics"
+}
+
+// status is what the operator sees of the server.
+func (h *House) status(context.Context) []admin.Line {
+	s := h.DB.Stats()
+	return []admin.Line{
+		{Name: "Version", Value: h.Version},
+		{Name: "Domain", Value: h.Domain.String()},
+		{Name: "Database", Value: h.DB.Dialect().String()},
+		{Name: "Writes committed", Value: strconv.FormatUint(uint64(s.Writes), 10)},
+		{Name: "Writes waiting", Value: fmt.Sprint(s.Queued)},
+		{Name: "Record schedule", Value: "version " + h.Records.Schedule().Version()},
+	}
+}
