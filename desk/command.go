@@ -4,18 +4,10 @@ import (
 	"time"
 
 	"writ/desk/intake"
-	"writ/desk/law"
 )
 
 // Command is what a person does with a case. The name of each is in the table of states.
 type Command interface{ Name() string }
-
-// Scope is what may be extracted: a part of what was asked.
-type Scope struct {
-	Identifiers []string
-	Categories  []law.Category
-	From, To    time.Time
-}
 
 // Authenticate confirms who asks. CallBack is the id of the registry's record; it is needed in every emergency, for an
 // officer's first request, and when the last one is older than the registry's term.

@@ -155,7 +155,8 @@ var table = []Row{
 	{join(handed, []State{Closed}), "reissue", same, review, nil, EvReissued},
 
 	// Telling the person.
-	{[]State{Approved, Extracting, SecondApproval}, "warn", same, system, nil, EvWarned},
+	{producing, "queue_warning", same, system, nil, EvWarnQueued},
+	{join(producing, []State{Standstill}), "warn", same, system, nil, EvWarned},
 	{join(producing, []State{Standstill}), "user_objects", same, system, nil, EvUserObjected},
 	{producing, "overrule", same, counsel, nil, EvOverruled},
 	{[]State{Delivered}, "told_before", Notified, system, nil, EvNotified},
@@ -165,7 +166,8 @@ var table = []Row{
 	{[]State{Notified}, "close", Closed, intakes, nil, EvClosed},
 
 	// Preservation: an object of its own on the case, with its own clock.
-	{[]State{UnderReview}, "preserve", same, review, nil, EvPreserved},
+	{[]State{UnderReview}, "preserve", same, review, nil, EvPreserved}, // a request to preserve and no more closes at once: "preserved"
+	{[]State{UnderReview}, "preserved", Closed, system, nil, EvClosed},
 	{join(openStates, handed, []State{Closed}), "extend_hold", same, intakes, nil, EvHoldExtended},
 	{join(openStates, handed, []State{Closed}), "release_hold", same, lawyers, nil, EvHoldReleased},
 	{States(), "hold_ends", same, system, nil, EvHoldEnded},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"writ/clock"
 	"writ/records"
 	"writ/store"
 )
@@ -183,10 +184,13 @@ func AdmitIn(ctx context.Context, tx *store.Tx, caseID, record, exception string
 	return nil
 }
 
-// Allows makes the book the records room's Standing: a grant is extracted only while no standing binds its case.
-func (b *Book) Allows(ctx context.Context, r store.Reader, g records.Grant) error {
-	m, ok, err := Lookup(ctx, r, Subject{Case: g.Case, Jurisdiction: g.Jurisdiction, Service: g.Service, Agency: g.Agency,
-		Instrument: g.Instrument, Received: g.Received}, b.clock.Now())
+// Guard is the records room's Standing: a grant is extracted only while no standing binds its case.
+type Guard struct{ Clock clock.Clock }
+
+// Allows refuses a grant whose case a standing binds, with the record's id.
+func (g Guard) Allows(ctx context.Context, r store.Reader, grant records.Grant) error {
+	m, ok, err := Lookup(ctx, r, Subject{Case: grant.Case, Jurisdiction: grant.Jurisdiction, Service: grant.Service, Agency: grant.Agency,
+		Instrument: grant.Instrument, Received: grant.Received}, g.Clock.Now())
 	if err != nil {
 		return err
 	}
