@@ -174,6 +174,16 @@ func setVerifiers(ctx context.Context, tx *store.Tx, account jid.JID, vs []sasl.
 	return nil
 }
 
+// Living is Exists inside a transaction of another room, for an address as text: what is written down about an account that was
+// deleted a moment ago would outlive it.
+func (a *Accounts) Living(ctx context.Context, r store.Reader, account string) (bool, error) {
+	var n int
+	if err := r.QueryRow(ctx, `SELECT count(*) FROM account_user WHERE account = $1 AND deleted = 0`, account).Scan(&n); err != nil {
+		return false, fmt.Errorf("account: looking up: %w", err)
+	}
+	return n > 0, nil
+}
+
 // Exists reports whether an account of this bare address is there, disabled or not. It asks the database each time (an indexed
 // look-up), because another process may have removed it.
 func (a *Accounts) Exists(ctx context.Context, account jid.JID) (bool, error) {

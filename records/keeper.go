@@ -299,8 +299,12 @@ func execAll(ctx context.Context, tx *store.Tx, now time.Time, texts ...string) 
 }
 
 // Own shows a person what is held about them: every datum that can be produced, by the same exports, without a window. The caller
-// must have authenticated the person as the account's holder.
+// must have authenticated the person as the account's holder. What was recorded before the call is in it: sign-ins are written down
+// without making the app wait, so the call lets the queue of writes go first.
 func (k *Keeper) Own(ctx context.Context, account string, into Sink) error {
+	if err := k.r.db.Write(ctx, func(*store.Tx) error { return nil }); err != nil {
+		return fmt.Errorf("records: reading one's own: %w", err)
+	}
 	from, to := time.Unix(0, 0).UTC(), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, d := range k.r.data() {
 		if d.Export == nil {

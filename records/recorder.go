@@ -12,7 +12,18 @@ import (
 )
 
 // Recorder writes metadata in the caller's transaction. What the settings do not keep it does not write.
-type Recorder struct{ config Config }
+type Recorder struct {
+	config Config
+	living func(ctx context.Context, r store.Reader, account string) (bool, error)
+}
+
+func (r *Recorder) gone(ctx context.Context, tx *store.Tx, account string) (bool, error) {
+	if r.living == nil {
+		return false, nil
+	}
+	alive, err := r.living(ctx, tx, account)
+	return !alive, err
+}
 
 // SignIn is one sign-in of an app. It has no field for what anyone said, nor for a secret.
 type SignIn struct {
@@ -34,6 +45,9 @@ func (r *Recorder) SignIn(ctx context.Context, tx *store.Tx, s SignIn) error {
 	if r.config.SignIns == 0 {
 		return nil
 	}
+	if gone, err := r.gone(ctx, tx, s.Account); gone || err != nil {
+		return err
+	}
 	ip := ""
 	if s.Addr.Addr().IsValid() {
 		ip = s.Addr.Addr().Unmap().WithZone("").String()
@@ -49,6 +63,9 @@ func (r *Recorder) SignIn(ctx context.Context, tx *store.Tx, s SignIn) error {
 
 // Seen notes that the account was connected at t. It never moves back.
 func (r *Recorder) Seen(ctx context.Context, tx *store.Tx, account string, t time.Time) error {
+	if gone, err := r.gone(ctx, tx, account); gone || err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `INSERT INTO records_seen (account, at) VALUES ($1, $2)
 		ON CONFLICT (account) DO UPDATE SET at = excluded.at WHERE excluded.at > records_seen.at`, account, store.Time(t))
 	if err != nil {

@@ -103,6 +103,10 @@ type Deps struct {
 	Config   Config
 	Verifier Verifier
 	Standing Standing
+
+	// Living says whether an account is there. A sign-in or last-seen that comes after the account's erasure, as a session's end does,
+	// is then not written down: nothing would ever erase it. Nil: every account is.
+	Living func(ctx context.Context, r store.Reader, account string) (bool, error)
 }
 
 // Records is the package as the house builds it. The handles may be given away at once; the schedule is fixed by Declare, and
@@ -145,7 +149,7 @@ func New(d Deps) (*Records, error) {
 			return nil, err
 		}
 	}
-	r.Recorder, r.Gate, r.Keeper = &Recorder{config: d.Config}, &Gate{r: r}, &Keeper{r: r}
+	r.Recorder, r.Gate, r.Keeper = &Recorder{config: d.Config, living: d.Living}, &Gate{r: r}, &Keeper{r: r}
 	return r, nil
 }
 

@@ -206,3 +206,33 @@ func TestLocation(t *testing.T) {
 		t.Error("a location file that is missing must stop the start")
 	}
 }
+
+// TestNothingIsRecordedOfTheGone: a session's end comes after its account's erasure, and must not write the account down again.
+func TestNothingIsRecordedOfTheGone(t *testing.T) {
+	t.Parallel()
+	db := storetest.SQLite(t)
+	storetest.Migrate(t, db, records.Schemas()...)
+	gone := func(_ context.Context, _ store.Reader, account string) (bool, error) { return account != alice, nil }
+	r, err := records.New(records.Deps{DB: db, Clock: clock.NewFake(start), Log: slog.New(slog.DiscardHandler), Config: records.Defaults(), Verifier: newKeys(), Standing: &paused{}, Living: gone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Write(t.Context(), func(tx *store.Tx) error {
+		for _, who := range []string{alice, bob} {
+			if err := r.Recorder.SignIn(t.Context(), tx, records.SignIn{Account: who, Time: start}); err != nil {
+				return err
+			}
+			if err := r.Recorder.Seen(t.Context(), tx, who, start); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var who string
+	var n int
+	if err := db.QueryRow(t.Context(), `SELECT count(*), max(account) FROM (SELECT account FROM records_signin UNION ALL SELECT account FROM records_seen) AS rows`).Scan(&n, &who); err != nil || n != 2 || who != bob {
+		t.Errorf("%d rows, of %s: %v; want 2, of %s", n, who, err, bob)
+	}
+}

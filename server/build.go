@@ -116,7 +116,7 @@ func (h *House) buildShared(context.Context) (err error) {
 	if h.Passkeys, err = passkey.Open(h.DB, h.Config.passkeys(h.Dev), h.Clock); err != nil {
 		return err
 	}
-	h.Records, err = records.New(records.Deps{DB: h.DB, Clock: h.Clock, Log: h.Log, Config: h.Config.Records, Verifier: h.Passkeys, Standing: h.standing()})
+	h.Records, err = records.New(records.Deps{DB: h.DB, Clock: h.Clock, Log: h.Log, Config: h.Config.Records, Verifier: h.Passkeys, Standing: h.standing(), Living: h.Accounts.Living})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"writ/chat/adhoc"
 	"writ/chat/answers"
 	"writ/chat/archive"
 	"writ/chat/blocking"
@@ -46,6 +47,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		events.Feature(),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),
+		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule)),
 		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),
 		found.Feature(),
 	}
