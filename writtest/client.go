@@ -36,6 +36,7 @@ type Client struct {
 	dec   *xml.Decoder
 	buf   [16 << 10]byte
 	ended error
+	cause error // of the end, as the transport tells it
 }
 
 func (c *Client) dialWebSocket() error {
@@ -109,7 +110,7 @@ func (c *Client) Event() (xml.Event, error) {
 			c.dec.Feed(b)
 		}
 		if err != nil {
-			c.ended = err
+			c.ended, c.cause = err, err
 			if ne := net.Error(nil); !errors.As(err, &ne) || !ne.Timeout() {
 				c.ended = io.EOF
 			}

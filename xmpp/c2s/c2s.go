@@ -225,6 +225,7 @@ func (s *Server) ServeConn(nc net.Conn, k Kind) {
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 3})
 	}
 	c := newConn(s, k, peer)
+	c.sched.Store(running) // an event that comes before the connection is whole only marks that there is more to read
 	if sk, err := s.poll.adopt(nc, c.ready); err == nil {
 		c.nc, c.park = sk, sk
 	} else {

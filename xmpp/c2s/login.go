@@ -39,6 +39,10 @@ func (c *conn) secure() bool {
 func (c *conn) event(ev xml.Event) {
 	switch ev.Kind {
 	case xml.Open:
+		if c.phase != header { // on TCP the tokenizer says so; on a WebSocket <open/> is a message like any other
+			c.fail("unsupported-stanza-type", "the stream is open already")
+			return
+		}
 		c.opened(&ev.Open)
 	case xml.Item:
 		c.item(ev.Item)
