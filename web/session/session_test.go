@@ -94,16 +94,16 @@ func open(t *testing.T, db *store.DB, dev bool) *house {
 	return h
 }
 
-// browser is one person's browser; it does not follow redirects by itself.
-type browser struct {
+// client is one person's browser without a screen; it does not follow redirects by itself.
+type client struct {
 	*http.Client
 	h   *house
 	jar *cookiejar.Jar
 }
 
-func (h *house) browser() *browser {
+func (h *house) client() *client {
 	jar, _ := cookiejar.New(nil)
-	return &browser{&http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, h, jar}
+	return &client{&http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, h, jar}
 }
 
 type answer struct {
@@ -113,7 +113,7 @@ type answer struct {
 	header http.Header
 }
 
-func (b *browser) do(method, path string, form url.Values, header ...string) answer {
+func (b *client) do(method, path string, form url.Values, header ...string) answer {
 	b.h.t.Helper()
 	req, err := http.NewRequest(method, b.h.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -135,13 +135,13 @@ func (b *browser) do(method, path string, form url.Values, header ...string) ans
 }
 
 // enrol registers a passkey of the house's key for a person through the pages.
-func (h *house) enrol(person string) *browser {
+func (h *house) enrol(person string) *client {
 	h.t.Helper()
 	var token string
 	if err := h.db.Write(ctx, func(tx *store.Tx) (err error) { token, err = h.keys.Enrol(ctx, tx, person, "Name"); return err }); err != nil {
 		h.t.Fatal(err)
 	}
-	b := h.browser()
+	b := h.client()
 	if got := b.do("GET", "/enrol/"+token, nil); got.status != 200 || !strings.Contains(got.body, "registers one passkey") {
 		h.t.Fatalf("enrolment page: %d %s", got.status, got.body)
 	}
@@ -160,7 +160,7 @@ func (h *house) enrol(person string) *browser {
 }
 
 // signIn signs a person in with the house's key.
-func (b *browser) signIn(person, next string) answer {
+func (b *client) signIn(person, next string) answer {
 	b.h.t.Helper()
 	options := b.do("POST", "/sign-in/options", url.Values{})
 	reply, err := b.h.key.Get([]byte(options.body), b.h.url, person)
@@ -170,7 +170,7 @@ func (b *browser) signIn(person, next string) answer {
 	return b.do("POST", "/sign-in", url.Values{"answer": {string(reply)}, "next": {next}})
 }
 
-func (b *browser) cookie() string {
+func (b *client) cookie() string {
 	u, _ := url.Parse(b.h.url)
 	for _, c := range b.jar.Cookies(u) {
 		return c.Value
@@ -195,10 +195,10 @@ func TestEnrolSignInSignOut(t *testing.T) {
 		if got := b.do("POST", "/sign-out", url.Values{}); got.place != "/sign-in" {
 			t.Errorf("sign-out: %d %s", got.status, got.place)
 		}
-		old := h.browser()
+		old := h.client()
 		u, _ := url.Parse(h.url)
 		old.jar.SetCookies(u, []*http.Cookie{{Name: "writ", Value: before}})
-		for _, x := range []*browser{b, old} {
+		for _, x := range []*client{b, old} {
 			if got := x.do("GET", "/staff/?a=b", nil); got.status != 303 || got.place != "/sign-in?next=%2Fstaff%2F%3Fa%3Db" {
 				t.Errorf("after the sign-out: %d %s", got.status, got.place)
 			}
@@ -219,13 +219,13 @@ func TestSignInChangesTheSessionsID(t *testing.T) {
 	t.Parallel()
 	h := open(t, storetest.SQLite(t), false)
 	h.enrol("rev")
-	b := h.browser()
+	b := h.client()
 	b.do("POST", "/sign-in/options", url.Values{})
 	planted := b.cookie()
 	if got := b.signIn("rev", ""); got.status != 303 || planted == "" || b.cookie() == planted {
 		t.Fatalf("%d: id before %q, after %q", got.status, planted, b.cookie())
 	}
-	thief := h.browser()
+	thief := h.client()
 	u, _ := url.Parse(h.url)
 	thief.jar.SetCookies(u, []*http.Cookie{{Name: "writ", Value: planted}})
 	if got := thief.do("GET", "/any/", nil); got.status != 303 {
@@ -273,7 +273,7 @@ func TestRolesAreReadEachTime(t *testing.T) {
 func TestOtherSitesChangeNothing(t *testing.T) {
 	t.Parallel()
 	h := open(t, storetest.SQLite(t), true)
-	b := h.browser()
+	b := h.client()
 	for _, header := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
 		for _, path := range []string{"/sign-in", "/sign-in/dev", "/sign-out", "/sign/options", "/keys", "/keys/remove", "/enrol/x", "/any/sign", "/nothing"} {
 			if got := b.do("POST", path, url.Values{"person": {"rev"}}, header...); got.status != 403 || !strings.Contains(got.body, "another site") {
@@ -287,7 +287,7 @@ func TestBadAnswers(t *testing.T) {
 	t.Parallel()
 	h := open(t, storetest.SQLite(t), false)
 	h.enrol("rev")
-	b := h.browser()
+	b := h.client()
 	if got := b.do("POST", "/sign-in", url.Values{}); got.status != 400 {
 		t.Errorf("no answer: %d", got.status)
 	}
@@ -331,7 +331,7 @@ func TestSignatures(t *testing.T) {
 	if got := b.do("POST", "/sign/options", url.Values{"hash": {"abc"}}); got.status != 400 {
 		t.Errorf("half a hash: %d", got.status)
 	}
-	if got := h.browser().do("POST", "/sign/options", url.Values{"hash": {hex.EncodeToString(hash[:])}}); got.status != 401 {
+	if got := h.client().do("POST", "/sign/options", url.Values{"hash": {hex.EncodeToString(hash[:])}}); got.status != 401 {
 		t.Errorf("nobody signs: %d", got.status)
 	}
 	options := b.do("POST", "/sign/options", url.Values{"hash": {hex.EncodeToString(hash[:])}})
@@ -347,7 +347,7 @@ func TestSignatures(t *testing.T) {
 func TestDevelopmentSignIn(t *testing.T) {
 	t.Parallel()
 	h := open(t, storetest.SQLite(t), true)
-	b := h.browser()
+	b := h.client()
 	page := b.do("GET", "/sign-in", nil)
 	for _, name := range []string{"Rita Reviewer", "Ada Admin", "Olive Officer"} {
 		if !strings.Contains(page.body, name) {
@@ -417,7 +417,7 @@ func TestTokens(t *testing.T) {
 		if err != nil || !expires.Equal(h.clock.Now().Add(time.Hour)) {
 			t.Fatal(expires, err)
 		}
-		b := h.browser()
+		b := h.client()
 		if got := b.do("GET", "/portal/", nil, "Authorization", "Bearer "+token); got.body != "off token [officer] false" {
 			t.Errorf("%d %q", got.status, got.body)
 		}
