@@ -103,13 +103,16 @@ func toHashes[P ~[]modlog.Hash](hashes [][]byte) (P, error) {
 
 // tile reads a tile of hashes from the folder; where a partial one is gone, the full one serves.
 func (l *Log) tile(_ context.Context, level, index uint64, partial uint8) ([]byte, error) {
-	return readPartial(l.cfg.Dir, partial, func(p uint8) string { return layout.TilePath(level, index, p) })
+	b, _, err := readPartial(l.cfg.Dir, partial, func(p uint8) string { return layout.TilePath(level, index, p) })
+	return b, err
 }
 
-func readPartial(dir string, partial uint8, path func(uint8) string) ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(path(partial))))
+// readPartial also says whether the full one served.
+func readPartial(dir string, partial uint8, path func(uint8) string) (b []byte, full bool, err error) {
+	b, err = os.ReadFile(filepath.Join(dir, filepath.FromSlash(path(partial))))
 	if partial > 0 && errors.Is(err, fs.ErrNotExist) {
-		return os.ReadFile(filepath.Join(dir, filepath.FromSlash(path(0))))
+		b, err = os.ReadFile(filepath.Join(dir, filepath.FromSlash(path(0))))
+		return b, true, err
 	}
-	return b, err
+	return b, partial == 0, err
 }

@@ -92,7 +92,7 @@ func recompute(fetch func(string) ([]byte, error), size, old int64) (root, then 
 	}
 	for first := int64(0); first < size; first += tileWidth {
 		width := min(tileWidth, size-first)
-		bundle, err := fetchBundle(fetch, first/tileWidth, width)
+		bundle, longer, err := fetchBundle(fetch, first/tileWidth, width)
 		if err != nil {
 			return root, then, err
 		}
@@ -112,22 +112,26 @@ func recompute(fetch func(string) ([]byte, error), size, old int64) (root, then 
 				then = fold()
 			}
 		}
+		if len(bundle) > 0 && !longer {
+			return root, then, fmt.Errorf("verify: %d bytes behind leaf %d", len(bundle), first+width-1)
+		}
 	}
 	return fold(), then, nil
 }
 
-func fetchBundle(fetch func(string) ([]byte, error), n, width int64) ([]byte, error) {
+// fetchBundle fetches a bundle; longer says that it may hold more than width entries, since the log has grown.
+func fetchBundle(fetch func(string) ([]byte, error), n, width int64) (bundle []byte, longer bool, err error) {
 	name := "tile/entries/" + tileNumber(n)
 	if width < tileWidth {
 		if b, err := fetch(fmt.Sprintf("%s.p/%d", name, width)); err == nil {
-			return b, nil
+			return b, false, nil
 		}
 	}
 	b, err := fetch(name)
 	if err != nil {
-		return nil, fmt.Errorf("verify: fetching %s: %w", name, err)
+		return nil, false, fmt.Errorf("verify: fetching %s: %w", name, err)
 	}
-	return b, nil
+	return b, width < tileWidth, nil
 }
 
 // tileNumber writes a tile's number as its path: 1234067 is x001/x234/067.
