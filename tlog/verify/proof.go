@@ -57,7 +57,10 @@ func ParseProof(data []byte) (Proof, error) {
 	p := Proof{Checkpoint: checkpoint}
 	lines = lines[1:]
 	if len(lines) > 0 && strings.HasPrefix(lines[0], "extra ") {
-		extra, err := base64.StdEncoding.Strict().DecodeString(lines[0][len("extra "):])
+		extra, err := decode64(lines[0][len("extra "):])
+		if err == nil && len(extra) == 0 {
+			err = errors.New("an empty line; it is left out without data")
+		}
 		if err != nil {
 			return Proof{}, fmt.Errorf("verify: extra data of the proof: %w", err)
 		}
@@ -74,7 +77,7 @@ func ParseProof(data []byte) (Proof, error) {
 		return Proof{}, fmt.Errorf("verify: a proof of %d hashes; no tree needs more than %d", len(lines)-1, maxPath)
 	}
 	for _, l := range lines[1:] {
-		h, err := tlog.ParseHash(l)
+		h, err := parseHash(l)
 		if err != nil {
 			return Proof{}, fmt.Errorf("verify: hash %q of the proof: %w", clip(l), err)
 		}

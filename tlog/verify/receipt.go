@@ -49,7 +49,7 @@ func OpenPromise(signed []byte, key note.Verifier) (Promise, error) {
 	if p.Origin != key.Name() {
 		return Promise{}, fmt.Errorf("verify: a promise of the log %q, not of %q", p.Origin, key.Name())
 	}
-	c, err := base64.StdEncoding.Strict().DecodeString(l[2])
+	c, err := decode64(l[2])
 	if err != nil || len(c) != len(p.Commitment) {
 		return Promise{}, errors.New("verify: the promise's commitment is not 32 bytes of base64")
 	}

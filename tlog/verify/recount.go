@@ -110,7 +110,7 @@ func (o Opened) check(c Checkpoint) (Fact, error) {
 	}
 	var path tlog.RecordProof
 	for _, s := range o.Path {
-		h, err := tlog.ParseHash(s)
+		h, err := parseHash(s)
 		if err != nil {
 			return Fact{}, fmt.Errorf("verify: its proof: %w", err)
 		}
