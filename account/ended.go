@@ -14,12 +14,23 @@ import (
 // end has the account's sessions end once the transaction is durable. The process that serves them does it at once; another one, an
 // administrator's command, leaves a row in the same transaction, which the serving process takes (TakeEnded).
 func (a *Accounts) end(ctx context.Context, tx *store.Tx, account jid.JID) error {
+	if ctx.Value(answering{}) != nil {
+		return nil
+	}
 	if a.o.Ended != nil {
 		tx.AfterCommit(func() { a.o.Ended(account) })
 		return nil
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO account_ended (account, at) VALUES ($1, $2)`, account.String(), store.Time(a.o.Clock.Now()))
 	return err
+}
+
+type answering struct{}
+
+// Answering is a context for a change that a session of the account asks for itself: the caller ends the sessions, once the session
+// has its answer. Without it they would end with the commit, before the answer.
+func Answering(ctx context.Context) context.Context {
+	return context.WithValue(ctx, answering{}, true)
 }
 
 // TakeEnded takes the accounts whose sessions must end because another process disabled or deleted them or changed their

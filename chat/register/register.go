@@ -80,20 +80,26 @@ func (r *room) password(ctx context.Context, q *feature.Request) (feature.Reply,
 	if err != nil || named != q.From.Bare() {
 		return feature.Reply{}, stanza.NotAllowed("a password can be changed for one's own account alone")
 	}
-	err = r.accounts.SetPassword(ctx, named, password.Text())
+	err = r.accounts.SetPassword(account.Answering(ctx), named, password.Text())
 	if errors.Is(err, account.ErrPassword) {
 		return feature.Reply{}, stanza.NotAcceptable("this password cannot be used: choose a longer one")
 	}
 	if err != nil {
 		return feature.Reply{}, fmt.Errorf("register: changing a password: %w", err)
 	}
-	return feature.Reply{}, nil
+	return feature.Reply{Then: func() {
+		for _, s := range r.router.Sessions(named) {
+			if s != q.Session { // who changed it stays signed in; whoever else was, perhaps with the old password, does not
+				s.Out.Close("not-authorized", "the password was changed")
+			}
+		}
+	}}, nil
 }
 
 // remove is XEP-0077 §3.2.
 func (r *room) remove(ctx context.Context, q *feature.Request) (feature.Reply, error) {
 	who := q.From.Bare()
-	if err := r.accounts.Delete(ctx, who); err != nil {
+	if err := r.accounts.Delete(account.Answering(ctx), who); err != nil {
 		return feature.Reply{}, fmt.Errorf("register: deleting an account: %w", err)
 	}
 	return feature.Reply{Then: func() {

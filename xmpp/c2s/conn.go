@@ -58,16 +58,17 @@ type conn struct {
 	lang    string
 	bucket  stream.Bucket
 
-	mu      sync.Mutex
-	ctl     []byte // what goes out before the session's stanzas
-	cuts    []int  // ends of the messages in ctl, for RFC 7395
-	writing bool   // someone is in drain
-	closing bool   // nothing more goes out after ctl
-	keep    bool   // the session may be resumed
-	waiting bool   // counted by the gate
-	flush   bool   // the session's stanzas go out before the end
-	headed  bool   // our header is out
-	over    bool
+	mu       sync.Mutex
+	ctl      []byte // what goes out before the session's stanzas
+	cuts     []int  // ends of the messages in ctl, for RFC 7395
+	writing  bool   // someone is in drain
+	closing  bool   // nothing more goes out after ctl
+	keep     bool   // the session may be resumed
+	waiting  bool   // counted by the gate
+	flush    bool   // the session's stanzas go out before the end
+	farewell []byte // the stream error that follows them
+	headed   bool   // our header is out
+	over     bool
 }
 
 // leafConn carries the certificate that was presented, for tls-server-end-point.
@@ -297,13 +298,16 @@ func (c *conn) lost(error) {
 }
 
 // stop ends the stream: with an error, or, if e is nil, in answer to the peer's end. keep says whether the session may be resumed.
-func (c *conn) stop(e *stream.Error, keep bool) {
+func (c *conn) stop(e *stream.Error, keep bool) { c.leave(e, keep, e == nil) }
+
+// leave is stop; with flush the stanzas that wait for the client go out first: the answer to what it asked is among them.
+func (c *conn) leave(e *stream.Error, keep, flush bool) {
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
 		return
 	}
-	c.closing, c.keep, c.flush = true, keep, e == nil
+	c.closing, c.keep, c.flush = true, keep, flush
 	framed := c.ws != nil
 	if e != nil {
 		c.srv.m.closed.WithLabelValues(e.Condition).Inc()
@@ -317,7 +321,11 @@ func (c *conn) stop(e *stream.Error, keep bool) {
 			c.headed = true
 			c.say(stream.Opening{From: c.srv.p.Router.Domain().String(), ID: rand.Text(), Framed: framed}.AppendTo(nil))
 		}
-		c.say(e.AppendTo(nil, framed))
+		if c.flush {
+			c.farewell = e.AppendTo(nil, framed)
+		} else {
+			c.say(e.AppendTo(nil, framed))
+		}
 	}
 	if !c.flush {
 		c.say(stream.AppendClose(nil, framed))

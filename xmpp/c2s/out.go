@@ -79,6 +79,9 @@ func (c *conn) gather(b []byte) (out []byte, cuts []int, last bool) {
 	}
 	if c.closing {
 		if c.flush && (len(b) < batchSize) {
+			if b = append(b, c.farewell...); framed && len(c.farewell) > 0 {
+				cuts = append(cuts, len(b))
+			}
 			b = stream.AppendClose(b, framed)
 			if framed {
 				cuts = append(cuts, len(b))

@@ -90,7 +90,7 @@ func (s *session) Close(condition, text string) {
 		go s.end()
 		return
 	}
-	c.stop(stream.Fail(condition, text), false)
+	c.leave(stream.Fail(condition, text), false, true)
 }
 
 // waits reports that there is something to write.
