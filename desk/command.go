@@ -79,7 +79,11 @@ type Withdraw struct{ Text string }
 type Propose struct{ Scope Scope }
 
 // SignScope signs the grant: a passkey assertion over Case.Proposal.Hash. The second distinct person's approves.
-type SignScope struct{ Assertion []byte }
+// As is the role, for who holds both; empty: the desk picks.
+type SignScope struct {
+	Assertion []byte
+	As        Role
+}
 
 // SendBack drops the proposal: the reviewer drafts again.
 type SendBack struct{ Text string }
@@ -88,7 +92,11 @@ type SendBack struct{ Text string }
 type Extract struct{}
 
 // SignRelease signs the package: a passkey assertion over Case.Package.Hash. The second distinct person's releases it.
-type SignRelease struct{ Assertion []byte }
+// As is the role, for who holds both; empty: the desk picks.
+type SignRelease struct {
+	Assertion []byte
+	As        Role
+}
 
 // Preserve freezes what is held of the identifiers.
 type Preserve struct{}

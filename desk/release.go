@@ -161,7 +161,10 @@ func (t *turn) signScope(x SignScope) error {
 		return err
 	}
 	p := t.c.Proposal
-	role := slot(t.who, p.Signatures, registry.Reviewer, registry.Approver, p.By)
+	role := slot(t.who, p.Signatures, registry.Reviewer, registry.Approver, p.By, x.As)
+	if role == "" {
+		return refuse("state.role", x.Name()+" as "+string(x.As))
+	}
 	if len(x.Assertion) == 0 {
 		return refuse("sign.passkey", "")
 	}
@@ -234,6 +237,13 @@ func (t *turn) signRelease(x SignRelease) error {
 		return refuse("auth.suspended", a.Name)
 	}
 	p := t.c.Package
+	role := slot(t.who, p.Signatures, registry.Reviewer, registry.Approver, "", x.As)
+	if usual := slot(t.who, p.Signatures, registry.Reviewer, registry.Approver, "", t.c.usual(t.who)); x.As == "" && usual != "" {
+		role = usual
+	}
+	if role == "" {
+		return refuse("state.role", x.Name()+" as "+string(x.As))
+	}
 	if err := t.verify(p.Hash, x.Assertion); err != nil {
 		return err
 	}
@@ -253,7 +263,6 @@ func (t *turn) signRelease(x SignRelease) error {
 			return err
 		}
 	}
-	role := slot(t.who, p.Signatures, registry.Reviewer, registry.Approver, "")
 	return t.add(row, role, complete, f, &Detail{Assertion: x.Assertion})
 }
 

@@ -330,18 +330,42 @@ func barsSignature(c Case, a Actor, signed []Signature) string {
 	return ""
 }
 
-// slot is the role in which the actor signs: one that is free, and the second when they hold both and did not propose; "" if none.
-func slot(a Actor, signed []Signature, first, second Role, proposer string) Role {
+// slot is the role in which the actor signs, "" if none is free: the one wished for, or, for who holds both, the second unless they
+// proposed. Nobody signs as the second what they proposed.
+func slot(a Actor, signed []Signature, first, second Role, proposer string, wish ...Role) Role {
 	free := func(r Role) bool {
-		return a.Has(r) && !slices.ContainsFunc(signed, func(s Signature) bool { return s.Role == r })
+		return a.Has(r) && !slices.ContainsFunc(signed, func(s Signature) bool { return s.Role == r }) && (r == first || a.Person != proposer)
 	}
-	if free(second) && a.Person != proposer {
+	for _, w := range wish {
+		if (w == first || w == second) && free(w) {
+			return w
+		}
+		if w != "" {
+			return ""
+		}
+	}
+	if free(second) {
 		return second
 	}
 	if free(first) {
 		return first
 	}
 	return ""
+}
+
+// usual is the role in which the actor signed the scope, or the first that they hold: what someone who holds both most likely means.
+func (c Case) usual(a Actor) Role {
+	if c.Proposal != nil {
+		for _, s := range c.Proposal.Signatures {
+			if s.Person == a.Person {
+				return s.Role
+			}
+		}
+	}
+	if a.Has(registry.Reviewer) {
+		return registry.Reviewer
+	}
+	return registry.Approver
 }
 
 // barsRelease is why the package cannot be signed for release now: everything that must hold when it leaves.
