@@ -27,6 +27,7 @@ type Counted struct {
 	Paused       bool // a standing held it at the cut-off
 	State        State
 	Produced     bool     // some data was delivered
+	Held         bool     // a preservation was put in place
 	Reason       string   // of the refusal
 	Intake       [32]byte // the intake leaf
 	TagSalt      [32]byte // the requester's receipt holds it
@@ -101,7 +102,7 @@ func (d *Desk) count(es []Event, wrapped []byte, cutoff time.Time) (Counted, err
 	c := Fold(es)
 	n := Counted{ID: c.ID, Service: c.Request.Service, Jurisdiction: c.Request.Jurisdiction, Instrument: string(c.Request.Instrument), Received: c.Received,
 		Accounts: c.Request.Accounts, Emergency: c.Emergency(), Preservation: c.Request.Instrument.Preserves(), Secret: c.Request.Instrument.Secret(),
-		Paused: c.Paused() != nil && !c.Shut(), State: c.State, Produced: c.Produced(), Erased: wrapped == nil}
+		Paused: c.Paused() != nil && !c.Shut(), State: c.State, Produced: c.Produced(), Held: c.Hold != nil, Erased: wrapped == nil}
 	n.Sealed = c.Request.Sealed || c.Gag.In(cutoff)
 	n.SealEnds = sealEnds(es, cutoff)
 	if c.State == Refused && len(c.Reasons) > 0 {

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,10 +24,15 @@ type fact struct {
 	version int
 	text    string
 	salt    [32]byte
+	late    bool // a late disclosure
 }
 
 // newFact makes the fact of a case for a report. disclosed is the period of a late disclosure, else empty.
 func newFact(c Case, p, disclosed Period, version int) (fact, error) {
+	if c.Erased { // two erased cases must not share a tag
+		rand.Read(c.Intake[:])
+		rand.Read(c.FactKey[:])
+	}
 	tag := verify.Tag(c.Intake, c.TagSalt)
 	reason := ""
 	if c.Disposition == Refused {
@@ -40,7 +46,7 @@ func newFact(c Case, p, disclosed Period, version int) (fact, error) {
 	}
 	mac := hmac.New(sha256.New, c.FactKey[:])
 	mac.Write([]byte("writ report fact\x00" + string(p) + "\x00" + string(disclosed) + "\x00" + strconv.Itoa(version)))
-	f := fact{caseID: c.ID, opened: c.Class == Open, version: version, text: text, salt: [32]byte(mac.Sum(nil))}
+	f := fact{caseID: c.ID, opened: c.Class == Open, late: disclosed != "", version: version, text: text, salt: [32]byte(mac.Sum(nil))}
 	f.leaf = verify.Commit(f.salt, []byte(f.text))
 	return f, nil
 }
@@ -69,7 +75,7 @@ func (r *Reports) Close(ctx context.Context, p Period) error {
 	if err != nil {
 		return fmt.Errorf("report: closing %s: %w", p, err)
 	}
-	facts, err := firstFacts(p, cases, late)
+	facts, err := firstFacts(p, cases, late) // late disclosures that were opened already are taken out in the transaction
 	if err != nil {
 		return fmt.Errorf("report: closing %s: %w", p, err)
 	}
@@ -81,7 +87,11 @@ func (r *Reports) Close(ctx context.Context, p Period) error {
 		if err != nil {
 			return err
 		}
-		return r.keep(ctx, tx, closing{period: p, version: 1, cutoff: cutoff, bands: string(bands)}, facts)
+		fresh, err := unopened(ctx, tx, p, facts)
+		if err != nil {
+			return err
+		}
+		return r.keep(ctx, tx, closing{period: p, version: 1, cutoff: cutoff, bands: string(bands)}, fresh)
 	})
 	if err != nil {
 		return fmt.Errorf("report: closing %s: %w", p, err)
@@ -110,6 +120,26 @@ func firstFacts(p Period, cases, late []Case) ([]fact, error) {
 		facts = append(facts, f)
 	}
 	return facts, nil
+}
+
+// unopened leaves out late disclosures of cases that an earlier report has opened: their seal ended before its cut-off, or began
+// after it, or ended twice.
+func unopened(ctx context.Context, r store.Reader, p Period, facts []fact) ([]fact, error) {
+	var fresh []fact
+	for _, f := range facts {
+		if f.late {
+			var n int
+			err := r.QueryRow(ctx, `SELECT count(*) FROM report_facts WHERE case_id = $1 AND period <> $2 AND opened = 1`, f.caseID, string(p)).Scan(&n)
+			if err != nil {
+				return nil, err
+			}
+			if n > 0 {
+				continue
+			}
+		}
+		fresh = append(fresh, f)
+	}
+	return fresh, nil
 }
 
 // keep writes a closing, its new facts and their leaves.
@@ -187,7 +217,7 @@ func changedFacts(p Period, version int, cases []Case, old []fact) ([]fact, erro
 	var changed []fact
 	for _, c := range cases {
 		before, ok := byCase[c.ID]
-		if !ok || !before.opened {
+		if !ok || !before.opened || c.Erased {
 			continue
 		}
 		c.Class = Open // what was published opened stays so; a later seal takes nothing back

@@ -94,6 +94,7 @@ type Case struct {
 	Intake       [32]byte // the intake leaf
 	TagSalt      [32]byte // for the tag; the requester's receipt holds it
 	FactKey      [32]byte // salts of the case's facts are derived from it; derived itself from the case's key
+	Erased       bool     // the case's key is gone: Intake and the salts are empty, and its fact gets a tag that nobody can find
 }
 
 // Class says whether a fact may be published opened.
@@ -117,6 +118,7 @@ const (
 	Produced  Disposition = verify.Produced // some data was delivered
 	NoRecords Disposition = "none-held"     // nothing in scope was held
 	Refused   Disposition = verify.Refused  // with a reason
+	Objected  Disposition = "objected"      // legal push-back, not answered at the cut-off
 	Withdrawn Disposition = "withdrawn"     // by the requester
 	Fraud     Disposition = "fraud"         // found to be forged
 	Preserved Disposition = "preserved"     // a preservation that was put in place
@@ -126,7 +128,8 @@ const (
 type Source interface {
 	// Received gives every matter received in [from, to), as it stands at cutoff.
 	Received(ctx context.Context, from, to, cutoff time.Time) ([]Case, error)
-	// Unsealed gives the matters received before from whose seal ended in [from, to), as they stand at cutoff.
+	// Unsealed gives the matters received before from whose seal ended in [from, to). A matter may come that was never closed in a
+	// report: it is counted once all the same.
 	Unsealed(ctx context.Context, from, to, cutoff time.Time) ([]Case, error)
 }
 

@@ -446,3 +446,68 @@ func TestARequesterFindsItsOwnCase(t *testing.T) {
 		t.Error("the sealed case's jurisdiction is in the report")
 	}
 }
+
+// A seal that ends between a period's end and its cut-off: the case is opened in its own period and not once more as a late one.
+func TestNoCaseIsCountedTwice(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		o := newOffice(t, db)
+		o.add(report.Case{Service: "whatsapp", Jurisdiction: "HK", Instrument: "x", Received: o.clock.Now().Add(day), Accounts: 1, Disposition: report.Produced, Class: report.Sealed}).
+			unsealed = time.Date(2020, 1, 20, 0, 0, 0, 0, time.UTC)
+		if r := row(t, o.publish("2019-H2"), verify.All, "HK"); r.Requests != 1 {
+			t.Errorf("2019-H2: %+v", r)
+		}
+		if r := row(t, o.publish("2020-H1"), verify.All, verify.All); r.Late != 0 || r.Requests != 0 {
+			t.Errorf("2020-H1: %+v", r)
+		}
+	})
+}
+
+// Cases whose key is gone are counted, each with a tag that nobody can find.
+func TestErasedCasesAreCounted(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, storetest.SQLite(t))
+	for range 2 {
+		c := o.add(report.Case{Service: "whatsapp", Jurisdiction: "HK", Instrument: "x", Received: o.clock.Now().Add(day), Accounts: 1, Disposition: report.Produced, Erased: true})
+		c.Intake, c.TagSalt, c.FactKey = [32]byte{}, [32]byte{}, [32]byte{}
+	}
+	p := o.publish("2019-H2")
+	if r := row(t, p, verify.All, "HK"); r.Requests != 2 {
+		t.Errorf("%+v", r)
+	}
+	if r := o.check(p, nil); !r.OK() {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Start works on the clock: half-years pass, and their reports are there.
+func TestStartWorksOnTheClock(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, storetest.SQLite(t))
+	o.add(report.Case{Service: "whatsapp", Jurisdiction: "HK", Instrument: "x", Received: o.clock.Now().Add(day), Accounts: 1, Disposition: report.Produced})
+	stopLog := o.pub.Start(t.Context())
+	stop := o.rep.Start(t.Context())
+	o.clock.Set(time.Date(2021, 3, 1, 0, 0, 0, 0, time.UTC))
+	list, err := o.rep.List(t.Context())
+	if err != nil || len(list) != 3 || list[2].Period != "2019-H2" {
+		t.Errorf("%d reports, %v", len(list), err)
+	}
+	stop()
+	stopLog()
+	o.clock.Advance(365 * day)
+	if again, err := o.rep.List(t.Context()); err != nil || len(again) != len(list) {
+		t.Errorf("it went on after its end: %d reports, %v", len(again), err)
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []report.Config{{Delay: -1}, {Delay: config.Duration(90 * day)}, {Band: 100}, {Band: -500}} {
+		if c.Check() == nil {
+			t.Errorf("%+v passes", c)
+		}
+	}
+	if err := (report.Config{}).Check(); err != nil {
+		t.Error(err)
+	}
+}
