@@ -86,9 +86,22 @@ func (p *Presence) probe(ctx context.Context, from, to jid.JID, id string) error
 		answers = append(answers, stanza.New(stanza.Presence, stanza.Unsubscribed, account, from, id))
 	}
 	for _, st := range answers {
-		p.Router.Deliver(ctx, from, st.WithTo(from))
+		p.answer(ctx, st.WithTo(from))
 	}
 	return nil
+}
+
+// answer sends an answer to who asked, also to a session that is not available.
+func (p *Presence) answer(ctx context.Context, st *stanza.Stanza) {
+	if p.Router.Local(st.To) {
+		for _, s := range p.Router.Sessions(st.To) {
+			if s.JID == st.To {
+				s.Out.Push(st)
+				return
+			}
+		}
+	}
+	p.Router.Deliver(ctx, st.To, st)
 }
 
 // seen is the time of the account's last unavailable presence as a <delay/>, or nil.

@@ -139,10 +139,12 @@ func (p *Presence) available(ctx context.Context, e *feature.Envelope) error {
 	s.Priority.Store(int32(priority))
 	s.Presence.Store(st.With(Delay(p.Router.Domain(), e.Time, ""))) // as later watchers get it
 	p.spread(ctx, account, watchers, st)
-	p.own(account, st)
 	if e.Initial {
-		return p.gather(ctx, s)
+		if err := p.gather(ctx, s); err != nil {
+			return err
+		}
 	}
+	p.own(account, st) // last: a client that has its own presence back has all that there was
 	return nil
 }
 
