@@ -11,6 +11,7 @@ import (
 	"writ/chat/offline"
 	"writ/chat/roster"
 	"writ/config"
+	"writ/desk"
 	"writ/passkey"
 	"writ/records"
 	"writ/store"
@@ -38,6 +39,7 @@ type Config struct {
 	Blocking blocking.Config `toml:"blocking" doc:"Block lists."`
 	Records  records.Config  `toml:"records" doc:"How long records are kept."`
 	Passkeys passkey.Config  `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
+	Desk     desk.Config     `toml:"desk" doc:"The office that answers legal requests."`
 	Tlog     tlog.Config     `toml:"tlog" doc:"The transparency log."`
 }
 
@@ -89,6 +91,7 @@ func DefaultConfig() Config {
 		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Internal: "127.0.0.1:5281"},
 
 		Records: records.Defaults(),
+		Desk:    desk.Config{Establishment: "US"},
 	}
 }
 

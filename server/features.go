@@ -46,6 +46,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		calls.New(h.Records.Recorder),
 		events.Feature(),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
+		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule)),
 		register.New(h.Router, h.Accounts),
 		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule)),
 		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),
