@@ -16,8 +16,11 @@ import (
 	"net/http"
 
 	"writ/account"
+	"writ/chat/bulletin"
 	"writ/clock"
+	"writ/desk"
 	"writ/desk/registry"
+	"writ/desk/standing"
 	"writ/obs"
 	"writ/passkey"
 	"writ/records"
@@ -51,11 +54,14 @@ type House struct {
 	Passkeys *passkey.Passkeys
 	Records  *records.Records
 	Registry *registry.Registry
+	Desk     *desk.Desk
 	Tlog     *tlog.Log
+	Bulletin *bulletin.Bulletin
 	Router   *route.Router
 	C2S      *c2s.Server // made by Run
 	Sessions *session.Sessions
 
+	key      *tlog.Key    // signs the log and the manifests
 	pages    http.Handler // of all faces
 	features []*feature.Feature
 	rooms    []room // every room with tables, in the order of its migrations
@@ -90,7 +96,7 @@ func compose(ctx context.Context, o Options) (*House, error) {
 		h.Clock = clock.System()
 	}
 	for _, step := range []func(context.Context) error{
-		h.openData, h.openStore, h.buildShared, h.buildChat, h.buildSessions, h.declare, h.buildFaces,
+		h.openData, h.openStore, h.buildShared, h.buildChat, h.buildDesk, h.buildSessions, h.declare, h.buildFaces,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("server: composing: %w", err), h.Close())
@@ -116,17 +122,15 @@ func (h *House) buildShared(context.Context) (err error) {
 	if h.Passkeys, err = passkey.Open(h.DB, h.Config.passkeys(h.Dev), h.Clock); err != nil {
 		return err
 	}
-	h.Records, err = records.New(records.Deps{DB: h.DB, Clock: h.Clock, Log: h.Log, Config: h.Config.Records, Verifier: h.Passkeys, Standing: h.standing(), Living: h.Accounts.Living})
+	h.Records, err = records.New(records.Deps{DB: h.DB, Clock: h.Clock, Log: h.Log, Config: h.Config.Records, Verifier: h.Passkeys, Standing: standing.Guard{Clock: h.Clock}, Living: h.Accounts.Living})
 	if err != nil {
 		return err
 	}
 	c := h.Config.log()
-	key, err := tlog.LoadKey(c.Key, c.Origin)
-	if err != nil {
+	if h.key, err = tlog.LoadKey(c.Key, c.Origin); err != nil {
 		return err
 	}
-	h.Registry = registry.New(h.DB.Scoped("registry"), h.Clock)
-	h.Tlog, err = tlog.New(h.DB, h.Clock, c, key, h.Log, h.Metrics)
+	h.Tlog, err = tlog.New(h.DB, h.Clock, c, h.key, h.Log, h.Metrics)
 	return err
 }
 

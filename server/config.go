@@ -40,6 +40,7 @@ type Config struct {
 	Records  records.Config  `toml:"records" doc:"How long records are kept."`
 	Passkeys passkey.Config  `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
 	Desk     desk.Config     `toml:"desk" doc:"The office that answers legal requests."`
+	Services []ServiceConfig `toml:"service" doc:"Each service of the provider; none: the chat of this server."`
 	Tlog     tlog.Config     `toml:"tlog" doc:"The transparency log."`
 }
 
@@ -91,7 +92,7 @@ func DefaultConfig() Config {
 		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Internal: "127.0.0.1:5281"},
 
 		Records: records.Defaults(),
-		Desk:    desk.Config{Establishment: "US"},
+		Desk:    desk.Defaults(),
 	}
 }
 

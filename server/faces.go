@@ -8,9 +8,11 @@ import (
 	"strings"
 
 	"writ/passkey/softkey"
+	"writ/store"
 	"writ/web/admin"
 	"writ/web/chat"
 	"writ/web/join"
+	"writ/web/public"
 	"writ/web/session"
 	"writ/web/ui"
 )
@@ -44,6 +46,14 @@ func (h *House) buildFaces(context.Context) error {
 	if err != nil {
 		return err
 	}
+	home, err := public.Handler(public.Config{
+		Domain: h.Domain.String(), Provider: h.Config.Desk.Provider, Modes: h.Config.E2EE.Mode, Schedule: h.Records.Schedule(), Rules: h.Desk.Rules(),
+		Standings: h.Desk.Standings(), Log: h.Tlog, Clock: h.Clock, Logger: h.Log, Postgres: h.DB.Dialect() == store.PostgreSQL,
+	})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/", home)
 	mux.Handle("/chat", talk)
 	mux.Handle("/chat/", talk)
 

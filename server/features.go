@@ -7,6 +7,7 @@ import (
 	"writ/chat/answers"
 	"writ/chat/archive"
 	"writ/chat/blocking"
+	"writ/chat/bulletin"
 	"writ/chat/calls"
 	"writ/chat/carbons"
 	"writ/chat/disco"
@@ -34,7 +35,10 @@ func (h *House) chatRooms() []*feature.Feature {
 	kept := archive.New(h.Config.archive(), archive.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Contacts: contacts})
 	waiting := offline.New(h.Config.Offline, offline.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Archive: kept})
 	found := disco.New(h.Router, contacts, events.Newcomer)
+	h.Bulletin = bulletin.New(bulletin.Parts{DB: h.DB, Router: h.Router, People: residents{h.Accounts}, Places: h.Records.Keeper, Clock: h.Clock, Log: h.Log})
+	h.Bulletin.OnAnswer(h.answer)
 	list := []*feature.Feature{
+		h.Bulletin.Feature(),
 		blocks.Feature(),
 		e2ee.New(h.Config.E2EE, h.Router).Feature(),
 		contacts.Feature(),
@@ -46,7 +50,6 @@ func (h *House) chatRooms() []*feature.Feature {
 		calls.New(h.Records.Recorder),
 		events.Feature(),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
-		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule)),
 		register.New(h.Router, h.Accounts),
 		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule)),
 		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),

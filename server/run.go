@@ -93,6 +93,7 @@ func (h *House) parts(at *Addresses, failed func(name string, err error)) []part
 	list := []part{
 		{"records", h.Records.Keeper.Start, h.Records.Keeper.Stop},
 		h.publisher(),
+		h.clockwork(),
 	}
 	for _, f := range h.features {
 		if f.Start != nil || f.Stop != nil {

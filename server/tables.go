@@ -2,7 +2,10 @@ package server
 
 import (
 	"writ/account"
+	"writ/desk"
+	"writ/desk/diligence"
 	"writ/desk/registry"
+	"writ/desk/standing"
 	"writ/passkey"
 	"writ/records"
 	"writ/store"
@@ -20,8 +23,15 @@ func (h *House) tables() []room {
 		room{passkey.Schema(), records.Words(passkey.Data()...)},
 		room{tlog.Schema(), records.Words(tlog.Data()...)},
 		room{registry.Schema(), records.Words(registry.Data()...)},
+		room{standing.Schema(), records.Words(standing.Data()...)},
+		room{diligence.Schema(), records.Words(diligence.Data()...)},
 		room{session.Schema(), session.Data()},
 	)
+	for _, s := range desk.Schemas() {
+		if s.Room == "desk" { // the others stand above
+			list = append(list, room{s, desk.Data()})
+		}
+	}
 	for _, f := range h.features {
 		if f.Schema != nil {
 			list = append(list, room{store.Schema{Room: f.Name, FS: f.Schema}, f.Data})
