@@ -71,6 +71,7 @@ type Sessions struct {
 	scs  *scs.SessionManager
 	log  *slog.Logger
 	face *ui.Face
+	gate gate
 }
 
 // Open makes the room; its tables must have been migrated.

@@ -466,3 +466,26 @@ func TestData(t *testing.T) {
 		}
 	}
 }
+
+// Each sign-in that is begun leaves a row for ten minutes: one network cannot begin them without end, and locks nobody out.
+func TestSignInsBegunAreBounded(t *testing.T) {
+	t.Parallel()
+	h := open(t, storetest.SQLite(t), false)
+	signedIn := h.enrol("rev")
+	refused := 0
+	for range 70 {
+		if got := h.client().do("POST", "/sign-in/options", url.Values{}); got.status == 429 {
+			refused++
+		}
+	}
+	if refused != 10 {
+		t.Errorf("%d of 70 refused, want 10", refused)
+	}
+	if got := signedIn.do("POST", "/sign-in/options", url.Values{}); got.status != 200 {
+		t.Errorf("one who is signed in: %d", got.status)
+	}
+	h.clock.Advance(time.Minute)
+	if got := h.client().do("POST", "/sign-in/options", url.Values{}); got.status != 200 {
+		t.Errorf("a minute later: %d", got.status)
+	}
+}

@@ -91,6 +91,9 @@ func writeOptions(w http.ResponseWriter, options []byte) {
 }
 
 func (s *Sessions) signInOptions(w http.ResponseWriter, r *http.Request) {
+	if !s.begin(w, r) {
+		return
+	}
 	options, kept, err := s.o.Passkeys.BeginLogin()
 	if err != nil {
 		s.fail(w, r, err)
