@@ -1,0 +1,175 @@
+"""A slixmpp client with OMEMO that does what it is told: one JSON object a line on standard input, and tells what
+happens: one JSON object a line on standard output.
+
+usage: client.py JID PASSWORD PORT CERTIFICATE
+"""
+import asyncio
+import json
+import ssl
+import sys
+
+from omemo.storage import Just, Nothing, Storage
+from slixmpp import ClientXMPP
+from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.plugins import register_plugin
+from slixmpp_omemo import XEP_0384
+
+def tell(event, **what):
+    print(json.dumps({"event": event, **what}), flush=True)
+
+
+class Memory(Storage):
+    def __init__(self):
+        super().__init__()
+        self.data = {}
+
+    async def _load(self, key):
+        return Just(self.data[key]) if key in self.data else Nothing()
+
+    async def _store(self, key, value):
+        self.data[key] = value
+
+    async def _delete(self, key):
+        self.data.pop(key, None)
+
+
+class Omemo(XEP_0384):
+    default_config = {"fallback_message": "This message is OMEMO encrypted."}
+
+    def plugin_init(self):
+        self._memory = Memory()
+        super().plugin_init()
+
+    @property
+    def storage(self):
+        return self._memory
+
+    @property
+    def _btbv_enabled(self):
+        return True
+
+    async def _devices_blindly_trusted(self, blindly_trusted, identifier):
+        pass
+
+    async def _prompt_manual_trust(self, manually_trusted, identifier):
+        manager = await self.get_session_manager()
+        for device in manually_trusted:
+            await manager.set_trust(device.bare_jid, device.identity_key, "TRUSTED")
+
+
+register_plugin(Omemo)
+
+
+class Client(ClientXMPP):
+    def __init__(self, jid, password, port, certificate):
+        super().__init__(jid, password)
+        self.port, self.quitting = int(port), False
+        self.ca_certs = certificate
+        for plugin in ("xep_0030", "xep_0059", "xep_0060", "xep_0163", "xep_0198", "xep_0199", "xep_0203", "xep_0297", "xep_0280", "xep_0313",
+                       "xep_0334", "xep_0353", "xep_0359", "xep_0380"):
+            self.register_plugin(plugin)
+        self.register_plugin("xep_0384", module=sys.modules[__name__])
+        self.add_event_handler("session_start", self.started)
+        self.add_event_handler("session_resumed", lambda _: tell("resumed"))
+        self.add_event_handler("omemo_initialized", lambda _: tell("ready", jid=str(self.boundjid)))
+        self.add_event_handler("disconnected", self.lost)
+        self.add_event_handler("message", self.message)
+        self.add_event_handler("message_error", self.refused)
+        self.add_event_handler("carbon_received", lambda m: asyncio.create_task(self.show(m["carbon_received"], "carbon-received")))
+        self.add_event_handler("carbon_sent", lambda m: asyncio.create_task(self.show(m["carbon_sent"], "carbon-sent")))
+        self.add_event_handler("failed_auth", lambda _: tell("failed_auth"))
+
+    def dial(self):
+        self.connect("127.0.0.1", self.port)
+
+    async def started(self, _):
+        await self.plugin["xep_0115"].update_caps(broadcast=False)  # else the first presence says nothing of +notify
+        self.send_presence()
+        await self.get_roster()
+        await self.plugin["xep_0280"].enable()
+        tell("started")
+
+    def lost(self, _):
+        tell("lost")
+        if not self.quitting:
+            self.dial()
+
+    def message(self, stanza):
+        if stanza["type"] in ("chat", "normal"):
+            asyncio.create_task(self.show(stanza, "message"))
+
+    def refused(self, stanza):
+        tell("refused", text=stanza["error"]["text"], id=stanza["id"])
+
+    async def show(self, stanza, how):
+        omemo = self.plugin["xep_0384"]
+        what = {"from": str(stanza["from"]), "delayed": bool(stanza["delay"]["stamp"]), "how": how}
+        if omemo.is_encrypted(stanza):
+            try:
+                clear, _ = await omemo.decrypt_message(stanza)
+            except Exception as e:  # told, so that the test fails with the reason
+                tell("undecryptable", why=repr(e), **what)
+                return
+            if clear["body"]:
+                tell("message", body=clear["body"], encrypted=True, **what)
+        elif stanza["body"]:
+            tell("message", body=stanza["body"], encrypted=False, **what)
+
+    async def do(self, what):
+        name = what["do"]
+        if name == "encrypted":
+            await self.encrypted(what["to"], what["body"])
+        elif name == "plain":
+            self.send_message(mto=what["to"], mbody=what["body"], mtype="chat")
+        elif name == "befriend":
+            self.send_presence_subscription(pto=what["to"])
+        elif name == "archive":
+            await self.archive(what.get("with"))
+        elif name == "cut":
+            self.transport.abort()
+        elif name == "quit":
+            self.quitting = True
+            await self.disconnect()
+            return False
+        return True
+
+    async def encrypted(self, to, body):
+        stanza = self.make_message(mto=to, mtype="chat")
+        stanza["body"] = body
+        stanza.set_to(to)
+        stanza.set_from(self.boundjid)
+        sealed, faults = await self.plugin["xep_0384"].encrypt_message(stanza, stanza["to"])
+        if sealed is None:
+            tell("unsent", faults=[repr(f) for f in faults])
+            return
+        sealed["eme"]["namespace"] = "eu.siacs.conversations.axolotl"
+        sealed.send()
+        tell("sent", id=sealed["id"])
+
+    async def archive(self, peer):
+        found = []
+        try:
+            async for result in self.plugin["xep_0313"].iterate(with_jid=peer, rsm={"max": 2}):
+                stanza = result["mam_result"]["forwarded"]["stanza"]
+                found.append({"from": str(stanza["from"]), "encrypted": bool(self.plugin["xep_0384"].is_encrypted(stanza)), "body": stanza["body"]})
+        except (IqError, IqTimeout) as e:
+            tell("fault", why=repr(e))
+            return
+        tell("archived", messages=found)
+
+
+async def main():
+    client = Client(*sys.argv[1:5])
+    client.dial()
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        try:
+            if not await client.do(json.loads(line)):
+                break
+        except Exception as e:
+            tell("fault", why=repr(e))
+
+
+asyncio.run(main())
