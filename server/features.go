@@ -39,6 +39,7 @@ func (h *House) chatRooms() []*feature.Feature {
 	h.Bulletin.OnAnswer(h.answer)
 	list := []*feature.Feature{
 		h.Bulletin.Feature(),
+		found.Feature(), // sees each presence's capabilities before the presence room takes it
 		blocks.Feature(),
 		e2ee.New(h.Config.E2EE, h.Router).Feature(),
 		contacts.Feature(),
@@ -53,7 +54,6 @@ func (h *House) chatRooms() []*feature.Feature {
 		register.New(h.Router, h.Accounts),
 		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule)),
 		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),
-		found.Feature(),
 	}
 	found.Use(list)
 	return list

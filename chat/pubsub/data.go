@@ -58,13 +58,30 @@ func data() []records.Datum {
 				return emit(store.FromTime(published), node, int64(len(payload)))
 			}, nickNode, avatarNode, bookmarkNode)
 	}
+	subscriptions := kept("app-subscriptions", schedule.Contacts, schedule.Warrant, "Tells a person's apps when somebody publishes, who need not be a contact.")
+	subscriptions.Tables = []string{"pubsub_subscription"}
+	subscriptions.Erase = func(ctx context.Context, tx *store.Tx, account string) error {
+		_, err := tx.Exec(ctx, `DELETE FROM pubsub_subscription WHERE account = $1 OR subscriber = $1`, account)
+		return err
+	}
+	subscriptions.Fields = []schedule.Field{
+		{Name: "since", Meaning: "when the app subscribed"},
+		{Name: "account", Meaning: "whose published data"},
+		{Name: "node", Meaning: "which of them"},
+	}
+	subscriptions.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
+		return export(ctx, o, `SELECT created, account, node, jid FROM pubsub_subscription WHERE subscriber = $1 ORDER BY account, node, jid`,
+			func(created int64, account, node string, _ []byte) error {
+				return emit(store.FromTime(created), account, node)
+			})
+	}
 	keys := kept("device-keys", schedule.Ciphertext, schedule.Never, "Lets contacts encrypt to each of a person's devices.")
 	keys.Never = "They are keys of the encryption that people use; they are no records of use."
 	keys.Fields = []schedule.Field{
 		{Name: "devices", Meaning: "the list of the account's encrypting devices"},
 		{Name: "bundles", Meaning: "the public keys of each"},
 	}
-	return []records.Datum{profile, bookmarks, other, keys}
+	return []records.Datum{profile, bookmarks, other, subscriptions, keys}
 }
 
 func erase(ctx context.Context, tx *store.Tx, account string) error {

@@ -28,31 +28,43 @@ func event(from, to jid.JID, inner []byte) *stanza.Stanza {
 	return stanza.New(stanza.Message, stanza.Headline, from, to, "", b.Start(EventNS, "event").Raw(inner).Bytes())
 }
 
-// announce sends an event to the owner's sessions and to the contacts that the node's access model admits, as far as their
-// capabilities ask for the node (XEP-0163 §4.3). The stanza's children are shared by all copies.
+// announce sends an event to the owner's sessions and to those of contacts whom the node's access model admits, as far as their
+// capabilities ask for the node (XEP-0163 §4.3), and to who has subscribed (XEP-0060 §7.1.2.1). Each session is told once; the
+// stanza's children are shared by all copies.
 func (p *PubSub) announce(ctx context.Context, owner jid.JID, n *node, inner []byte) {
 	ctx = context.WithoutCancel(ctx)
 	ev := event(owner, owner, inner)
-	send := func(account jid.JID) {
-		for _, s := range p.Router.Sessions(account) {
+	told := map[*feature.Session]bool{}
+	send := func(s *feature.Session) {
+		if !told[s] {
+			told[s] = true
+			s.Out.Push(ev.WithTo(s.JID))
+		}
+	}
+	audience := []jid.JID{owner}
+	if n.access != "whitelist" {
+		contacts, err := p.Contacts.Subscribers(ctx, owner)
+		if err != nil {
+			p.Log.Error("telling contacts of an event", "err", err)
+		}
+		audience = append(audience, contacts...)
+	}
+	for _, a := range audience {
+		if !p.Router.Local(a) {
+			continue
+		}
+		for _, s := range p.Router.Sessions(a.Bare()) {
 			if wants(s, n.name) {
-				s.Out.Push(ev.WithTo(s.JID))
+				send(s)
 			}
 		}
 	}
-	send(owner)
-	if n.access == "whitelist" {
-		return
-	}
-	contacts, err := p.Contacts.Subscribers(ctx, owner)
+	subscribed, err := p.subscribers(ctx, owner, n)
 	if err != nil {
-		p.Log.Error("telling contacts of an event", "err", err)
-		return
+		p.Log.Error("telling subscribers of an event", "err", err)
 	}
-	for _, c := range contacts {
-		if p.Router.Local(c) {
-			send(c.Bare())
-		}
+	for _, s := range subscribed {
+		send(s)
 	}
 }
 

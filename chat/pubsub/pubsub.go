@@ -97,6 +97,7 @@ func accountFeatures() []string {
 		"config-node-max", "create-and-configure", "create-nodes", "delete-items", "delete-nodes", "filtered-notifications",
 		"item-ids", "last-published", "meta-data", "multi-items", "persistent-items", "presence-notifications",
 		"presence-subscribe", "publish", "publish-options", "purge-nodes", "retract-items", "retrieve-default", "retrieve-items",
+		"retrieve-subscriptions", "subscribe",
 	} {
 		f = append(f, NS+"#"+s)
 	}

@@ -256,7 +256,9 @@ func TestBadRequests(t *testing.T) {
 			{"set", `<pubsub xmlns='` + NS + `'><publish node='n'/></pubsub>`, "bad-request", "item-required"},
 			{"set", `<pubsub xmlns='` + NS + `'><publish node='n'><item/></publish></pubsub>`, "bad-request", "invalid-payload"},
 			{"set", `<pubsub xmlns='` + NS + `'><retract node='n'><item id='9'/></retract></pubsub>`, "item-not-found", ""},
-			{"set", `<pubsub xmlns='` + NS + `'><subscribe node='n' jid='a@b'/></pubsub>`, "feature-not-implemented", "unsupported"},
+			{"set", `<pubsub xmlns='` + NS + `'><subscribe node='n' jid='bob@writ.test'/></pubsub>`, "bad-request", "invalid-jid"},
+			{"set", `<pubsub xmlns='` + NS + `'><unsubscribe node='n' jid='alice@writ.test'/></pubsub>`, "unexpected-request", "not-subscribed"},
+			{"get", `<pubsub xmlns='` + NS + `'><affiliations/></pubsub>`, "feature-not-implemented", "unsupported"},
 			{"set", pub(devices, "current", keys), "policy-violation", ""},
 			{"set", pub("n", "1", `<n xmlns='x'>`+strings.Repeat("a", maxPayload)+`</n>`), "policy-violation", "payload-too-big"},
 			{"get", get("n", ""), "item-not-found", ""},
@@ -328,4 +330,34 @@ func TestDeclaredData(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// XEP-0060 §6.1: a stranger may subscribe to an open node, is told once for each event, and no more when it closes.
+func TestSubscribe(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := newHouse(t, db)
+		_, c := h.online(carol)
+		const list = `<list xmlns='eu.siacs.conversations.axolotl'/>`
+		subscribe := `<pubsub xmlns='` + NS + `'><subscribe node='` + devices + `' jid='carol@writ.test'/></pubsub>`
+		h.must(alice, alice, stanza.Set, pub(devices, "current", list, "pubsub#access_model", "open"))
+		if got := h.must(carol, alice, stanza.Set, subscribe); !strings.Contains(got, "subscription='subscribed'") {
+			t.Fatalf("have %s", got)
+		}
+		if got := h.must(carol, alice, stanza.Get, `<pubsub xmlns='`+NS+`'><subscriptions/></pubsub>`); strings.Count(got, "<subscription ") != 1 {
+			t.Errorf("want one subscription, have %s", got)
+		}
+		h.must(alice, alice, stanza.Set, pub(devices, "current", list))
+		if len(c.got) != 1 {
+			t.Fatalf("want one event, have %q", c.got)
+		}
+		h.must(alice, alice, stanza.Set, `<pubsub xmlns='`+OwnerNS+`'><configure node='`+devices+`'><x xmlns='jabber:x:data' type='submit'>`+
+			`<field var='pubsub#access_model'><value>presence</value></field></x></configure></pubsub>`)
+		h.must(alice, alice, stanza.Set, pub(devices, "current", list))
+		if len(c.got) != 1 {
+			t.Errorf("who is no longer admitted is told: %q", c.got)
+		}
+		_, err := h.ask(carol, alice, stanza.Set, subscribe)
+		h.refused(err, "not-authorized", "presence-subscription-required")
+	})
 }

@@ -28,8 +28,10 @@ func (p *PubSub) read(ctx context.Context, r *feature.Request) (feature.Reply, e
 		switch {
 		case c.Is(NS, "items"):
 			return p.retrieve(ctx, r, c)
-		case c.Is(NS, "subscriptions"), c.Is(NS, "affiliations"):
-			return feature.Reply{}, unsupported("retrieve-" + c.Name.Local)
+		case c.Is(NS, "subscriptions"):
+			return p.subscriptions(ctx, r, c)
+		case c.Is(NS, "affiliations"):
+			return feature.Reply{}, unsupported("retrieve-affiliations")
 		case c.Is(NS, "options"):
 			return feature.Reply{}, unsupported("subscription-options")
 		}
@@ -99,8 +101,10 @@ func (p *PubSub) write(ctx context.Context, r *feature.Request) (feature.Reply, 
 			return p.retract(ctx, r, c)
 		case c.Is(NS, "create"):
 			return p.create(ctx, r, c)
-		case c.Is(NS, "subscribe"), c.Is(NS, "unsubscribe"):
-			return feature.Reply{}, unsupported("subscribe") // contacts are subscribed by their presence (XEP-0163 §4.1)
+		case c.Is(NS, "subscribe"):
+			return p.subscribe(ctx, r, c)
+		case c.Is(NS, "unsubscribe"):
+			return p.unsubscribe(ctx, r, c)
 		}
 	}
 	return feature.Reply{}, stanza.BadRequest("<publish/>, <retract/> or <create/> is expected")

@@ -110,8 +110,13 @@ func deleteNode(ctx context.Context, tx *store.Tx, account jid.JID, name string)
 	if err := purge(ctx, tx, account, name); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM pubsub_node WHERE account = $1 AND node = $2`, account.String(), name); err != nil {
-		return fmt.Errorf("pubsub: deleting a node: %w", err)
+	for _, text := range []string{
+		`DELETE FROM pubsub_subscription WHERE account = $1 AND node = $2`,
+		`DELETE FROM pubsub_node WHERE account = $1 AND node = $2`,
+	} {
+		if _, err := tx.Exec(ctx, text, account.String(), name); err != nil {
+			return fmt.Errorf("pubsub: deleting a node: %w", err)
+		}
 	}
 	return nil
 }

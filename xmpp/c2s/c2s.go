@@ -216,7 +216,7 @@ func (s *Server) isClosed() bool {
 // ServeConn serves one connection, which may be a pipe, and returns at once.
 func (s *Server) ServeConn(nc net.Conn, k Kind) {
 	peer := peerOf(nc)
-	if !s.gate.enter(peer.Addr()) { // XEP-0205 §3.1: refused without a word
+	if !s.gate.enter(peer.Addr()) { // XEP-0205: refused without a word
 		s.m.refused.Inc()
 		nc.Close()
 		return

@@ -49,7 +49,7 @@ func TestXEP0478_StanzaTooBig(t *testing.T) {
 	p.expect("policy-violation", "stanza-too-big")
 }
 
-// XEP-0205 §3.1: connections that are not signed in are counted by network, and refused without a word above the limit.
+// XEP-0205: connections that are not signed in are counted by network, and refused without a word above the limit.
 func TestXEP0205_HalfwayLimit(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(c *Config) { c.Halfway = 2 })

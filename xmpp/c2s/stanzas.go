@@ -79,7 +79,7 @@ func (c *conn) stanza(s *session, r *xml.Raw) {
 	c.srv.p.Router.Take(c.srv.ctx, &s.way, st, done)
 }
 
-// legacy reports the request for a session of RFC 3921 §3, which does nothing.
+// legacy reports the request for a session of RFC 3921 (section 3), which does nothing.
 func (c *conn) legacy(st *stanza.Stanza) bool {
 	return st.Kind == stanza.IQ && st.Type == stanza.Set && st.Has(stream.Session, "session") && c.forUs(st)
 }

@@ -19,7 +19,7 @@ const (
 	TLS      = "urn:ietf:params:xml:ns:xmpp-tls"     // RFC 6120 §5
 	SASL     = "urn:ietf:params:xml:ns:xmpp-sasl"    // RFC 6120 §6
 	Bind     = "urn:ietf:params:xml:ns:xmpp-bind"    // RFC 6120 §7
-	Session  = "urn:ietf:params:xml:ns:xmpp-session" // RFC 3921 §3, a no-op since RFC 6121
+	Session  = "urn:ietf:params:xml:ns:xmpp-session" // RFC 3921 (section 3), a no-op since RFC 6121
 	Managed  = "urn:xmpp:sm:3"                       // XEP-0198
 	State    = "urn:xmpp:csi:0"                      // XEP-0352
 	Limits   = "urn:xmpp:stream-limits:0"            // XEP-0478
