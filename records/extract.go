@@ -54,6 +54,8 @@ func (g *Gate) Extract(ctx context.Context, grantID string, into Sink) (Extracti
 			grantID, s.Case, store.Time(at)).Scan(&run)
 	})
 	if err != nil {
+		g.r.m.extractions.WithLabelValues("refused").Inc()
+		g.r.log.Warn("an extraction was refused", "grant", grantID, "err", err)
 		return Extraction{}, fmt.Errorf("records: extracting by grant %s: %w", grantID, err)
 	}
 	x := Extraction{Grant: s.Grant, Schedule: g.r.Schedule().Version(), At: at, Records: map[schedule.Category]int64{}}
@@ -76,8 +78,11 @@ func (g *Gate) Extract(ctx context.Context, grantID string, into Sink) (Extracti
 		return err
 	})
 	if err := errors.Join(exporting, err); err != nil {
+		g.r.m.extractions.WithLabelValues("failed").Inc()
 		return Extraction{}, fmt.Errorf("records: extracting by grant %s: %w", grantID, err)
 	}
+	g.r.m.extractions.WithLabelValues("done").Inc()
+	g.r.log.Info("an extraction was run", "case", s.Case, "grant", grantID, "records", total)
 	return x, nil
 }
 

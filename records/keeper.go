@@ -47,6 +47,7 @@ func (k *Keeper) arm(ctx context.Context, d time.Duration) {
 			return
 		}
 		if _, err := k.Sweep(ctx); err != nil && ctx.Err() == nil {
+			k.r.m.failures.Inc()
 			k.r.log.Error("sweep failed", "err", err)
 		}
 		k.life.Lock()
@@ -131,6 +132,7 @@ func (k *Keeper) sweepDatum(ctx context.Context, d Datum, now time.Time) (total 
 			return soil(ctx, tx, now)
 		})
 		total += n
+		k.r.m.swept.Add(float64(n))
 		if err != nil {
 			return total, fmt.Errorf("datum %s: %w", d.Name, err)
 		}
@@ -275,9 +277,12 @@ func (k *Keeper) scrub(ctx context.Context, now time.Time) (bool, error) {
 		}); err != nil {
 			return false, err
 		}
+		began := time.Now()
 		if err := k.r.db.Scrub(ctx); err != nil {
 			return false, err
 		}
+		k.r.m.scrubbed.Set(float64(now.Unix()))
+		k.r.log.Info("deleted rows were removed from the files", "took", time.Since(began).Round(time.Millisecond))
 	}
 	return soiled != 0, k.r.db.Write(ctx, func(tx *store.Tx) error {
 		if err := execAll(ctx, tx, now, `UPDATE gate_hold SET scrubbed = $1 WHERE swept <> 0 AND scrubbed = 0`); err != nil || soiled == 0 {

@@ -26,8 +26,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"writ/clock"
 	"writ/config"
+	"writ/obs"
 	"writ/schedule"
 	"writ/store"
 )
@@ -103,6 +106,7 @@ type Deps struct {
 	Config   Config
 	Verifier Verifier
 	Standing Standing
+	Metrics  *obs.Metrics // nil: none
 
 	// Living says whether an account is there. A sign-in or last-seen that comes after the account's erasure, as a session's end does,
 	// is then not written down: nothing would ever erase it. Nil: every account is.
@@ -123,6 +127,7 @@ type Records struct {
 	verifier Verifier
 	standing Standing
 	places   *Places
+	m        meters
 	declared atomic.Pointer[declared]
 }
 
@@ -142,7 +147,8 @@ func New(d Deps) (*Records, error) {
 	if err := d.Config.Check(); err != nil {
 		return nil, err
 	}
-	r := &Records{db: d.DB, clock: d.Clock, log: d.Log.With("room", "records"), config: d.Config, verifier: d.Verifier, standing: d.Standing}
+	r := &Records{db: d.DB, clock: d.Clock, log: d.Log.With("room", "records"), config: d.Config, verifier: d.Verifier, standing: d.Standing,
+		m: newMeters(d.Metrics)}
 	if d.Config.Location != "" {
 		var err error
 		if r.places, err = OpenPlaces(d.Config.Location); err != nil {
@@ -248,6 +254,22 @@ func (r *Records) data() []Datum {
 		return d.data
 	}
 	return nil
+}
+
+// meters are what an operator watches: that deletion happens, and how often the gate is tried.
+type meters struct {
+	swept, failures prometheus.Counter
+	scrubbed        prometheus.Gauge
+	extractions     *prometheus.CounterVec
+}
+
+func newMeters(m *obs.Metrics) meters {
+	return meters{
+		swept:       m.Counter("records", "swept_rows_total", "Rows deleted past their term."),
+		failures:    m.Counter("records", "sweep_failures_total", "Sweeps that failed."),
+		scrubbed:    m.Gauge("records", "scrubbed_timestamp_seconds", "When deleted rows were last removed from the files."),
+		extractions: m.Counters("records", "extractions_total", "Extractions by result: done, refused by the gate, failed.", "result"),
+	}
 }
 
 // newID is a random id, 26 characters.

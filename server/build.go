@@ -122,7 +122,8 @@ func (h *House) buildShared(context.Context) (err error) {
 	if h.Passkeys, err = passkey.Open(h.DB, h.Config.passkeys(h.Dev), h.Clock); err != nil {
 		return err
 	}
-	h.Records, err = records.New(records.Deps{DB: h.DB, Clock: h.Clock, Log: h.Log, Config: h.Config.Records, Verifier: h.Passkeys, Standing: standing.Guard{Clock: h.Clock}, Living: h.Accounts.Living})
+	h.Records, err = records.New(records.Deps{DB: h.DB, Clock: h.Clock, Log: h.Log, Config: h.Config.Records, Verifier: h.Passkeys,
+		Standing: standing.Guard{Clock: h.Clock}, Living: h.Accounts.Living, Metrics: h.Metrics})
 	if err != nil {
 		return err
 	}
