@@ -24,6 +24,7 @@ import (
 	"writ/obs"
 	"writ/passkey"
 	"writ/records"
+	"writ/report"
 	"writ/store"
 	"writ/tlog"
 	"writ/web/session"
@@ -56,6 +57,7 @@ type House struct {
 	Registry *registry.Registry
 	Desk     *desk.Desk
 	Tlog     *tlog.Log
+	Reports  *report.Reports
 	Bulletin *bulletin.Bulletin
 	Router   *route.Router
 	C2S      *c2s.Server // made by Run
@@ -96,7 +98,7 @@ func compose(ctx context.Context, o Options) (*House, error) {
 		h.Clock = clock.System()
 	}
 	for _, step := range []func(context.Context) error{
-		h.openData, h.openStore, h.buildShared, h.buildChat, h.buildDesk, h.buildSessions, h.declare, h.buildFaces,
+		h.openData, h.openStore, h.buildShared, h.buildChat, h.buildDesk, h.buildReports, h.buildSessions, h.declare, h.buildFaces,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("server: composing: %w", err), h.Close())

@@ -14,6 +14,7 @@ import (
 	"writ/desk"
 	"writ/passkey"
 	"writ/records"
+	"writ/report"
 	"writ/store"
 	"writ/tlog"
 	"writ/xmpp/c2s"
@@ -41,6 +42,7 @@ type Config struct {
 	Passkeys passkey.Config  `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
 	Desk     desk.Config     `toml:"desk" doc:"The office that answers legal requests."`
 	Services []ServiceConfig `toml:"service" doc:"Each service of the provider; none: the chat of this server."`
+	Report   report.Config   `toml:"report" doc:"The transparency report."`
 	Tlog     tlog.Config     `toml:"tlog" doc:"The transparency log."`
 }
 

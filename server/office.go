@@ -13,6 +13,7 @@ import (
 	"writ/chat/bulletin"
 	"writ/config"
 	"writ/desk"
+	"writ/report"
 	"writ/xmpp/jid"
 	"writ/xmpp/stanza"
 )
@@ -66,6 +67,19 @@ func (h *House) buildDesk(context.Context) error {
 	if err == nil {
 		h.Registry = h.Desk.Registry()
 	}
+	return err
+}
+
+// buildReports makes the transparency report of the desk's cases.
+func (h *House) buildReports(context.Context) (err error) {
+	var names []string
+	for _, s := range h.Config.services() {
+		names = append(names, s.ID)
+	}
+	h.Reports, err = report.New(report.Deps{
+		DB: h.DB.Scoped("report", "tlog"), Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, Tlog: h.Tlog, Source: report.FromDesk(h.Desk),
+		Signer: h.key, House: h.Config.Desk.Provider, Services: names, Config: h.Config.Report,
+	})
 	return err
 }
 

@@ -92,7 +92,8 @@ type Addresses struct {
 func (h *House) parts(at *Addresses, failed func(name string, err error)) []part {
 	list := []part{
 		{"records", h.Records.Keeper.Start, h.Records.Keeper.Stop},
-		h.publisher(),
+		ticking("tlog", h.Tlog.Publisher().Start), // closes batches and publishes them
+		ticking("report", h.Reports.Start),        // after it: a turn sees the batch of its tick
 		h.clockwork(),
 	}
 	for _, f := range h.features {
@@ -120,14 +121,11 @@ func (h *House) parts(at *Addresses, failed func(name string, err error)) []part
 	return list
 }
 
-// publisher closes batches of the log and publishes them.
-func (h *House) publisher() part {
+// ticking makes a part of work that goes on until it is stopped.
+func ticking(name string, start func(ctx context.Context) (stop func())) part {
 	var stop func()
-	return part{"tlog",
-		func(context.Context) error {
-			stop = h.Tlog.Publisher().Start(context.Background())
-			return nil
-		},
+	return part{name,
+		func(context.Context) error { stop = start(context.Background()); return nil },
 		func(context.Context) error { stop(); return nil },
 	}
 }

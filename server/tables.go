@@ -8,6 +8,7 @@ import (
 	"writ/desk/standing"
 	"writ/passkey"
 	"writ/records"
+	"writ/report"
 	"writ/store"
 	"writ/tlog"
 	"writ/web/session"
@@ -25,6 +26,7 @@ func (h *House) tables() []room {
 		room{registry.Schema(), records.Words(registry.Data()...)},
 		room{standing.Schema(), records.Words(standing.Data()...)},
 		room{diligence.Schema(), records.Words(diligence.Data()...)},
+		room{report.Schema(), records.Words(report.Data()...)},
 		room{session.Schema(), session.Data()},
 	)
 	for _, s := range desk.Schemas() {
