@@ -9,10 +9,12 @@ import (
 	"writ/tlog/verify"
 )
 
-// verifyCommand checks what a house has given out, without asking it: no network, no database.
+// verifyCommand checks what a house has given out, without asking it: no database, and no network but for a log that is read from its address.
 type verifyCommand struct {
 	Package verifyPackageCommand `cmd:"" help:"Check a delivered package: every file, the manifest and its signature."`
 	Receipt verifyReceiptCommand `cmd:"" help:"Check a receipt: the promise that it holds, and with --proof whether it was kept."`
+	Report  verifyReportCommand  `cmd:"" help:"Recompute a transparency report from its opened facts, and compare the table with it."`
+	Log     verifyLogCommand     `cmd:"" help:"Read a whole log, from a folder or its address, and compare it with its signed head."`
 }
 
 // keyFlag is the house's public key, or a file with it.

@@ -11,6 +11,7 @@ import (
 	"writ/desk/registry"
 	"writ/records"
 	"writ/store"
+	"writ/tlog"
 	"writ/tlog/verify"
 )
 
@@ -93,7 +94,14 @@ func (d *Desk) cover(ctx context.Context, c Case, k caseKey, first Event) (produ
 	if err != nil {
 		return production.Cover{}, fmt.Errorf("desk: giving a receipt: %w", err)
 	}
-	receipt, err := json.Marshal(receiptFile(k, first, promise))
+	file := receiptFile(k, first, promise)
+	switch proof, err := d.d.Tlog.Proof(ctx, sum); {
+	case err == nil:
+		file.Proof = string(proof.Bytes())
+	case !errors.Is(err, tlog.ErrPending): // an early package goes without the proof; the portal gives it later
+		return production.Cover{}, fmt.Errorf("desk: proving a receipt: %w", err)
+	}
+	receipt, err := json.Marshal(file)
 	if err != nil {
 		return production.Cover{}, fmt.Errorf("desk: giving a receipt: %w", err)
 	}

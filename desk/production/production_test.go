@@ -178,6 +178,24 @@ func TestLettersCanBeReadByMachines(t *testing.T) {
 	}
 }
 
+// The receipt in a package is judged as of the day the package was made: an open promise is no fault, a broken one is.
+func TestTheReceiptGoesAlong(t *testing.T) {
+	t.Parallel()
+	k := key(t)
+	for name, hours := range map[string]int{"still open": 1, "broken": -1} {
+		promise, err := k.Sign(verify.Promise{Origin: k.Name(), Received: made.Add(-48 * time.Hour), By: made.Add(time.Duration(hours) * time.Hour)}.Text())
+		must(t, err)
+		c := cover()
+		c.Receipt, err = json.Marshal(verify.Receipt{Promise: string(promise)})
+		must(t, err)
+		p := build(t, sample(t, c), k)
+		r, err := verify.CheckPackage(bytes.NewReader(p.Zip), int64(len(p.Zip)), k.VKey(), made.AddDate(1, 0, 0))
+		if err != nil || r.OK() != (hours > 0) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
 func TestNothingHeldIsAnAnswerOfItsOwn(t *testing.T) {
 	t.Parallel()
 	c := production.NewCollector(cover())

@@ -26,7 +26,7 @@ const ageHead = "age-encryption.org/"
 
 // CheckPackage checks a delivered package (a zip of size bytes) with the house's key: the manifest's signature, then the SHA-256
 // of every file, that no file is missing or added, that the tables have as many records as the manifest says, and the receipt in
-// it as of now.
+// it as of the day it was made. A package that is dated after now is wrong.
 func CheckPackage(r io.ReaderAt, size int64, vkey string, now time.Time) (*Result, error) {
 	key, err := Key(vkey)
 	if err != nil {
@@ -60,7 +60,10 @@ func (r *Result) checkPackage(z *zip.Reader, key note.Verifier, vkey string, now
 	if !r.check(err, "the manifest is signed by %s", key.Name()) {
 		return
 	}
-	r.add(Passed, "case %s of %s, for %s, made %s", m.Case, m.House, m.Agency, stamp(m.Made))
+	if m.Made.After(now) {
+		err = fmt.Errorf("verify: that is in the future")
+	}
+	r.check(err, "case %s of %s, for %s, made %s", m.Case, m.House, m.Agency, stamp(m.Made))
 	lines := map[string]int64{}
 	listed := map[string]bool{ManifestName: true, SignatureName: true}
 	for _, f := range m.Files {
@@ -85,7 +88,8 @@ func (r *Result) checkPackage(z *zip.Reader, key note.Verifier, vkey string, now
 	}
 	r.records(m, lines)
 	if e, ok := files[ReceiptName]; ok {
-		r.receipt(e, vkey, now)
+		// As of the day it was made: that a proof came later does not make the package wrong.
+		r.receipt(e, vkey, m.Made)
 	}
 }
 

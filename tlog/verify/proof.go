@@ -129,7 +129,7 @@ func CheckConsistency(older, newer Checkpoint, path tlog.TreeProof) error {
 
 // clip shortens foreign text for a message.
 func clip(s string) string {
-	const most = 60
+	const most = 160
 	if len(s) <= most {
 		return s
 	}

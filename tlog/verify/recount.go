@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -53,7 +54,7 @@ func CheckReport(in ReportFiles, vkey string) (*Result, error) {
 		res.ownCase(r, facts, in.Receipt, key)
 	}
 	if res.OK() {
-		res.Answer = fmt.Sprintf("Every number follows from the %d opened facts, and each of them is in the signed log.", len(facts))
+		res.Answer = fmt.Sprintf("Every number follows from the opened facts (%d), and each of them is in the signed log.", len(facts))
 	} else {
 		res.Answer = "The report does NOT follow from its facts, or its facts are not in the log."
 	}
@@ -96,7 +97,7 @@ func (r *Result) facts(rep Report, key note.Verifier) []Fact {
 		good = append(good, f)
 	}
 	if len(good) == len(rep.Facts) {
-		r.add(Passed, "%d facts, each a leaf of the log of %d leaves, none twice", len(good), c.Size)
+		r.add(Passed, "%d opened facts, each a leaf of the log of %d leaves, none twice", len(good), c.Size)
 	}
 	return good
 }
@@ -133,8 +134,9 @@ func (o Opened) check(c Checkpoint) (Fact, error) {
 // cells compares every cell of every row, in both directions.
 func (r *Result) cells(rep Report, want []Row) {
 	n := 0
-	wrong := func(row Row, cell string, published, counted any) {
-		r.add(Failed, "%s, %s, %s: published %v, the facts give %v", clip(row.Service), clip(row.Jurisdiction), cell, published, counted)
+	wrong := func(row Row, cell, published, counted string) {
+		published, counted = cmp.Or(clip(published), "0"), cmp.Or(counted, "0") // flat leaves zeros out
+		r.add(Failed, "%s, %s, %s: published %s, the facts give %s", clip(row.Service), clip(row.Jurisdiction), clip(cell), published, counted)
 	}
 	got := map[string]Row{}
 	for _, row := range rep.Rows {
