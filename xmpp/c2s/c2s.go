@@ -72,7 +72,7 @@ type Server struct {
 	direct  *tls.Config // with ALPN
 	ctx     context.Context
 	cancel  context.CancelFunc
-	poll    *poller
+	poll    lazyPoller
 	shakes  chan struct{} // a place for each handshake
 	gate    gate
 	proxies []netip.Prefix
@@ -117,10 +117,6 @@ func New(c Config, p Parts) (*Server, error) {
 	s.gate.init(c.Halfway, c.Failures)
 	s.tls, s.direct = tlsConfigs(p.TLS)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	var err error
-	if s.poll, err = newPoller(); err != nil {
-		return nil, err
-	}
 	go s.sweep()
 	return s, nil
 }
@@ -138,6 +134,7 @@ func tlsConfigs(base *tls.Config) (plain, direct *tls.Config) {
 		if err == nil && c != nil {
 			if l, ok := h.Conn.(*leafConn); ok {
 				l.leaf = c.Leaf
+				l.enter()
 			}
 		}
 		return c, err
@@ -225,8 +222,7 @@ func (s *Server) ServeConn(nc net.Conn, k Kind) {
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 3})
 	}
 	c := newConn(s, k, peer)
-	c.sched.Store(running) // an event that comes before the connection is whole only marks that there is more to read
-	if sk, err := s.poll.adopt(nc, c.ready); err == nil {
+	if sk, err := s.poll.get().adopt(nc, c.ready); err == nil {
 		c.nc, c.park = sk, sk
 	} else {
 		c.nc = nc
@@ -245,6 +241,18 @@ func (s *Server) ServeConn(nc net.Conn, k Kind) {
 		defer s.work.Done()
 		c.run()
 	}()
+}
+
+// lazyPoller is made for the first connection that can be parked: a server of pipes alone has none.
+type lazyPoller struct {
+	once sync.Once
+	p    *poller
+}
+
+// get gives the poller; nil if there can be none, which parks nothing.
+func (l *lazyPoller) get() *poller {
+	l.once.Do(func() { l.p, _ = newPoller() })
+	return l.p
 }
 
 func (s *Server) enter(c *conn) bool {
@@ -301,7 +309,7 @@ func (s *Server) Close(ctx context.Context) error {
 		}
 	}
 	err := s.drain(ctx)
-	s.poll.close()
+	s.poll.get().close()
 	return err
 }
 

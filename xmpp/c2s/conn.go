@@ -72,9 +72,32 @@ type conn struct {
 }
 
 // leafConn carries the certificate that was presented, for tls-server-end-point.
+// It also keeps the place among those who compute: from the choice of the certificate until the handshake waits for the peer. A
+// peer that is slow to answer holds no place.
 type leafConn struct {
 	net.Conn
-	leaf *x509.Certificate
+	leaf   *x509.Certificate
+	places chan struct{} // nil once the handshake is over
+	inside bool
+}
+
+func (l *leafConn) enter() {
+	if l.places != nil && !l.inside {
+		l.places <- struct{}{}
+		l.inside = true
+	}
+}
+
+func (l *leafConn) leave() {
+	if l.inside {
+		<-l.places
+		l.inside = false
+	}
+}
+
+func (l *leafConn) Read(p []byte) (int, error) {
+	l.leave()
+	return l.Conn.Read(p)
 }
 
 func newConn(s *Server, k Kind, peer netip.AddrPort) *conn {
@@ -245,19 +268,8 @@ func (c *conn) fault(err error) {
 	c.phase = finished
 }
 
-// handshake runs TLS. It is the one thing that waits for a client, for a bounded time and in a bounded number.
+// handshake runs TLS. It is the one thing that waits for a client, for a bounded time.
 func (c *conn) handshake() error {
-	limit := c.born.Add(c.srv.c.AuthTimeout.Std())
-	t := time.NewTimer(time.Until(limit))
-	defer t.Stop()
-	select {
-	case c.srv.shakes <- struct{}{}:
-		defer func() { <-c.srv.shakes }()
-	case <-t.C:
-		return errors.New("c2s: no place for a handshake in time")
-	case <-c.srv.ctx.Done():
-		return c.srv.ctx.Err()
-	}
 	config := c.srv.tls
 	if c.kind == DirectTLS {
 		config = c.srv.direct
@@ -266,9 +278,13 @@ func (c *conn) handshake() error {
 		c.park.park(false)
 		defer c.park.park(true)
 	}
-	c.leaf = &leafConn{Conn: c.nc}
+	c.leaf = &leafConn{Conn: c.nc, places: c.srv.shakes}
+	defer func() {
+		c.leaf.leave()
+		c.leaf.places = nil
+	}()
 	tc := tls.Server(c.leaf, config)
-	c.nc.SetDeadline(limit)
+	c.nc.SetDeadline(c.born.Add(c.srv.c.AuthTimeout.Std()))
 	if err := tc.HandshakeContext(c.srv.ctx); err != nil {
 		c.srv.m.handshakes.WithLabelValues("failed").Inc()
 		return fmt.Errorf("c2s: handshake: %v", err) // not wrapped: a timeout is final here

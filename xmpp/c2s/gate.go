@@ -14,8 +14,12 @@ type gate struct {
 
 	mu      sync.Mutex
 	waiting map[netip.Prefix]int // connections that are not signed in
+	total   int
 	failed  map[netip.Prefix]failed
 }
+
+// maxHalfway is how many connections of all networks together may be not signed in.
+const maxHalfway = 4096
 
 type failed struct {
 	n     int
@@ -54,10 +58,11 @@ func (g *gate) enter(a netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p := near(a)
-	if g.waiting[p] >= g.halfway {
+	if g.waiting[p] >= g.halfway || g.total >= maxHalfway {
 		return false
 	}
 	g.waiting[p]++
+	g.total++
 	return true
 }
 
@@ -69,6 +74,7 @@ func (g *gate) leave(a netip.Addr) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p := near(a)
+	g.total--
 	if g.waiting[p]--; g.waiting[p] <= 0 {
 		delete(g.waiting, p)
 	}

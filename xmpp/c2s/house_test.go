@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,13 +47,18 @@ type house struct {
 // keeper is an offline room in little: it keeps messages for accounts without a session, in memory but in the transaction's order.
 type keeper struct {
 	mu   sync.Mutex
-	kept []*stanza.Stanza
+	kept []kept
 }
 
-func (k *keeper) list() []*stanza.Stanza {
+type kept struct {
+	*stanza.Stanza
+	at time.Time
+}
+
+func (k *keeper) list() []kept {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return append([]*stanza.Stanza(nil), k.kept...)
+	return slices.Clone(k.kept)
 }
 
 func newHouse(t testing.TB, change ...func(*Config)) *house { return newHouseOf(t, 0, change...) }
@@ -128,7 +134,7 @@ func (h *house) store() *feature.Feature {
 		Do: func(ctx context.Context, tx *store.Tx, e *feature.Envelope) error {
 			if e.Away {
 				e.Offline = true
-				s := e.Stanza
+				s := kept{e.Stanza, e.Time}
 				tx.AfterCommit(func() {
 					h.kept.mu.Lock()
 					h.kept.kept = append(h.kept.kept, s)

@@ -39,10 +39,11 @@ type session struct {
 
 // Push implements feature.Outlet.
 func (s *session) Push(st *stanza.Stanza) {
+	now := s.srv.p.Clock.Now()
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
-		s.srv.p.Router.Again(st, s.JID)
+		s.srv.p.Router.Again(st, s.JID, now)
 		return
 	}
 	c := s.conn
@@ -53,7 +54,7 @@ func (s *session) Push(st *stanza.Stanza) {
 		}
 		s.unhold()
 	}
-	s.out.Add(st)
+	s.out.Add(st, now)
 	full := s.out.Len() > s.srv.c.MaxQueue || s.out.Size() > s.srv.c.MaxQueued
 	s.mu.Unlock()
 	switch {
@@ -69,7 +70,7 @@ func (s *session) Push(st *stanza.Stanza) {
 // unhold lets out what was held. mu is held.
 func (s *session) unhold() {
 	for _, h := range s.held.Take() {
-		s.out.Add(h)
+		s.out.Add(h, s.srv.p.Clock.Now())
 	}
 }
 
@@ -198,7 +199,7 @@ func (s *session) finish() {
 	s.srv.forget(token)
 	s.srv.p.Router.Unbind(context.Background(), &s.Session)
 	s.srv.seen(s)
-	for _, st := range left {
-		s.srv.p.Router.Again(st, s.JID)
+	for _, q := range left {
+		s.srv.p.Router.Again(q.Stanza, s.JID, time.Unix(0, q.At).UTC())
 	}
 }

@@ -46,6 +46,9 @@ func newPoller() (*poller, error) {
 }
 
 func (p *poller) close() {
+	if p == nil {
+		return
+	}
 	one := [8]byte{1}
 	unix.Write(p.quit, one[:])
 	<-p.done
@@ -79,7 +82,7 @@ func (p *poller) run() {
 // ready is called, on the poller's goroutine, whenever there is something to read.
 func (p *poller) adopt(c net.Conn, ready func()) (*sock, error) {
 	tcp, ok := c.(*net.TCPConn)
-	if !ok {
+	if !ok || p == nil {
 		return nil, errors.New("c2s: not a TCP connection")
 	}
 	raw, err := tcp.SyscallConn()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"writ/store"
 	"writ/xmpp/feature"
@@ -49,9 +50,9 @@ func (r *Router) Submit(ctx context.Context, e *feature.Envelope) {
 	r.enter(ctx, e, &r.house, func() {})
 }
 
-// Again takes what a session that ended had not acknowledged (XEP-0198 §5). It is delivered to another session, kept, or
-// answered with an error; presence is dropped.
-func (r *Router) Again(s *stanza.Stanza, to jid.JID) {
+// Again takes what a session that ended had not acknowledged (XEP-0198 §5), with the time at which it was on its way to it. It is delivered to
+// another session, kept, or answered with an error; presence is dropped.
+func (r *Router) Again(s *stanza.Stanza, to jid.JID, at time.Time) {
 	switch {
 	case s.Kind == stanza.Presence, s.Type == stanza.TypeError:
 		r.m.dropped.Inc()
@@ -64,7 +65,7 @@ func (r *Router) Again(s *stanza.Stanza, to jid.JID) {
 		if s.Type != stanza.Groupchat && s.Type != stanza.Headline {
 			to = to.Bare() // the session is gone: any other may have it
 		}
-		e := &feature.Envelope{Stanza: s.WithTo(to), From: s.From, To: to, Time: r.c.Clock.Now(), Again: true}
+		e := &feature.Envelope{Stanza: s.WithTo(to), From: s.From, To: to, Time: at, Again: true}
 		r.persist(e, &r.house, func() {})
 	}
 }
@@ -149,7 +150,9 @@ func (r *Router) persist(e *feature.Envelope, p *Sender, done func()) {
 		done()
 		return
 	}
-	p.await(r.c.MaxInFlight - 1)
+	if p != &r.house { // what the house itself submits comes from deliveries too: waiting there for deliveries would never end
+		p.await(r.c.MaxInFlight - 1)
+	}
 	p.add()
 	original := e.Stanza
 	r.c.DB.Enqueue(func(tx *store.Tx) (err error) {

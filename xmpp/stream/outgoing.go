@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"time"
 
 	"writ/xmpp/stanza"
 	"writ/xmpp/xml"
@@ -11,11 +12,17 @@ import (
 // and is not acknowledged (XEP-0198 §4). The zero value is an empty queue without stream management. An empty queue holds no memory.
 type Outgoing struct {
 	managed bool
-	queue   []*stanza.Stanza // queue[head:]; the first sent of them were written
+	queue   []Queued // queue[head:]; the first sent of them were written
 	head    int
 	sent    int
 	size    int    // bytes of all of them, roughly
 	acked   uint32 // how many the client has acknowledged, modulo 2^32
+}
+
+// Queued is a stanza with the time it was queued at.
+type Queued struct {
+	Stanza *stanza.Stanza
+	At     int64 // unix nanoseconds
 }
 
 // overhead is what a queued stanza costs beside its payload.
@@ -28,8 +35,8 @@ func (o *Outgoing) Manage() { o.managed = true }
 func (o *Outgoing) Managed() bool { return o.managed }
 
 // Add queues a stanza.
-func (o *Outgoing) Add(s *stanza.Stanza) {
-	o.queue = append(o.queue, s)
+func (o *Outgoing) Add(s *stanza.Stanza, at time.Time) {
+	o.queue = append(o.queue, Queued{s, at.UnixNano()})
 	o.size += s.Size() + overhead
 }
 
@@ -46,7 +53,7 @@ func (o *Outgoing) Next() *stanza.Stanza {
 	if o.Waiting() == 0 {
 		return nil
 	}
-	s := o.queue[o.head+o.sent]
+	s := o.queue[o.head+o.sent].Stanza
 	if o.managed {
 		o.sent++
 	} else {
@@ -57,14 +64,14 @@ func (o *Outgoing) Next() *stanza.Stanza {
 
 // pop forgets the first stanza.
 func (o *Outgoing) pop() {
-	o.size -= o.queue[o.head].Size() + overhead
-	o.queue[o.head] = nil
+	o.size -= o.queue[o.head].Stanza.Size() + overhead
+	o.queue[o.head] = Queued{}
 	o.head++
 	switch {
 	case o.head == len(o.queue):
 		o.queue, o.head = nil, 0
 	case o.head >= 64 && o.head*2 >= len(o.queue):
-		o.queue = append(make([]*stanza.Stanza, 0, len(o.queue)-o.head), o.queue[o.head:]...)
+		o.queue = append(make([]Queued, 0, len(o.queue)-o.head), o.queue[o.head:]...)
 		o.head = 0
 	}
 }
@@ -93,7 +100,7 @@ func (o *Outgoing) Acked() uint32 { return o.acked }
 func (o *Outgoing) Rewind() { o.sent = 0 }
 
 // Drain empties the queue and gives what was in it.
-func (o *Outgoing) Drain() []*stanza.Stanza {
+func (o *Outgoing) Drain() []Queued {
 	left := o.queue[o.head:]
 	o.queue, o.head, o.sent, o.size = nil, 0, 0, 0
 	return left

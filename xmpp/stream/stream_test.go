@@ -68,7 +68,7 @@ func TestXEP0198_4_Queue(t *testing.T) {
 			case 0, 1:
 				id := fmt.Sprint(next)
 				next++
-				o.Add(message(id))
+				o.Add(message(id), time.Now())
 				queue = append(queue, id)
 			case 2:
 				s := o.Next()
@@ -103,8 +103,8 @@ func TestXEP0198_4_Queue(t *testing.T) {
 			t.Fatalf("left %d, want %d", len(left), len(queue))
 		}
 		for i, s := range left {
-			if s.ID != queue[i] {
-				t.Fatalf("left %s at %d, want %s", s.ID, i, queue[i])
+			if s.Stanza.ID != queue[i] {
+				t.Fatalf("left %s at %d, want %s", s.Stanza.ID, i, queue[i])
 			}
 		}
 	})
@@ -115,7 +115,7 @@ func TestXEP0198_4_CountTooHigh(t *testing.T) {
 	t.Parallel()
 	var o Outgoing
 	o.Manage()
-	o.Add(message("1"))
+	o.Add(message("1"), time.Now())
 	o.Next()
 	e := o.Ack(2)
 	if e == nil || string(e.App) != "<handled-count-too-high xmlns='urn:xmpp:sm:3' h='2' send-count='1'/>" {
