@@ -71,7 +71,7 @@ class Client(ClientXMPP):
         self.register_plugin("xep_0384", module=sys.modules[__name__])
         self.add_event_handler("session_start", self.started)
         self.add_event_handler("session_resumed", lambda _: tell("resumed"))
-        self.add_event_handler("omemo_initialized", lambda _: tell("ready", jid=str(self.boundjid)))
+        self.add_event_handler("omemo_initialized", self.initialized)
         self.add_event_handler("disconnected", self.lost)
         self.add_event_handler("message", self.message)
         self.add_event_handler("message_error", self.refused)
@@ -83,11 +83,16 @@ class Client(ClientXMPP):
         self.connect("127.0.0.1", self.port)
 
     async def started(self, _):
-        await self.plugin["xep_0115"].update_caps(broadcast=False)  # else the first presence says nothing of +notify
+        # slixmpp notes interests under the address of before the bind; noted again, they stand in the first presence.
+        self.plugin["xep_0163"].add_interest(["urn:xmpp:omemo:2:devices", "eu.siacs.conversations.axolotl.devicelist"])
+        await self.plugin["xep_0115"].update_caps(broadcast=False)
         self.send_presence()
         await self.get_roster()
         await self.plugin["xep_0280"].enable()
         tell("started")
+
+    async def initialized(self, _):
+        tell("ready", jid=str(self.boundjid))
 
     def lost(self, _):
         tell("lost")
