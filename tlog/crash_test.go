@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,6 +139,45 @@ func TestDeathBetweenTheStepsOfAPublication(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A folder that is lost after many batches is made anew, in pieces, to the same head, and without a file more than it had.
+func TestALongCatchingUp(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, storetest.SQLite(t), func(c *tlog.Config) { c.BatchSize, c.Open = 3000, 1500 })
+	for range 4 {
+		h.turn()
+		h.hour()
+	}
+	files := func() (all []string) {
+		err := fs.WalkDir(os.DirFS(h.cfg.Dir), "tile", func(p string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				all = append(all, p)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	head, before := h.head(), files()
+	if err := os.RemoveAll(h.cfg.Dir); err != nil {
+		t.Fatal(err)
+	}
+	h.restart()
+	if err := h.pub.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if h.head() != head || head.Size != 12000 {
+		t.Errorf("head %+v, was %+v", h.head(), head)
+	}
+	h.sound()
+	for _, f := range files() {
+		if !slices.Contains(before, f) && !strings.HasPrefix(f, "tile/1/000.p/32") {
+			t.Errorf("%s was not there before", f)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -153,48 +154,91 @@ func (p *Publisher) highest(ctx context.Context) (int64, error) {
 	return max(high, c.Size), nil
 }
 
-// extend opens the tree, compares it with the rows, appends what is missing and waits until the head is signed.
+// piece is the most leaves that are appended at once. It is a multiple of a tile, so that a long catching-up leaves no partial tiles.
+const piece = 32 * layout.EntryBundleWidth
+
+// extend compares the tree with the rows, appends what is missing piece by piece, and waits until the head is signed.
 func (p *Publisher) extend(ctx context.Context, g *guard, last batch) error {
-	ctx, cancel := context.WithTimeout(ctx, publishTime)
-	defer cancel() // the library's goroutines end with the context, not with its shutdown
-	add, shutdown, tree, err := openTree(ctx, p.l.cfg.Dir, g, p.l.cfg.BatchSize)
-	if err != nil {
-		return err
-	}
-	defer shutdown(ctx)
-	have, err := tree.IntegratedSize(ctx)
-	if err != nil {
-		return err
-	}
-	if int64(have) > last.end() {
-		return fmt.Errorf("%w: %d rows, %d leaves in the tree", ErrBehind, last.end(), have)
-	}
-	if p.checked < 0 {
-		if err := p.compare(ctx, tree, int64(have)); err != nil {
+	for {
+		done, err := p.extendBy(ctx, g, last)
+		if err != nil || done {
 			return err
 		}
-	} else if int64(have) != p.checked {
-		return fmt.Errorf("%w: the tree went from %d to %d leaves by another hand", ErrForked, p.checked, have)
 	}
-	if err := p.append(ctx, add, int64(have), last.end()); err != nil {
-		return err
+}
+
+// extendBy opens the tree and appends one piece; done says that it was the last and that the head is signed.
+func (p *Publisher) extendBy(ctx context.Context, g *guard, last batch) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTime)
+	// The library's goroutines end with the context, not with its shutdown; that would wait for a head which the guard does not
+	// sign inside a batch. All that was added is waited for before.
+	defer cancel()
+	have, err := treeSize(p.l.cfg.Dir)
+	if err != nil {
+		return false, err
 	}
-	return awaitHead(ctx, tree, g, last.end())
+	if have > last.end() {
+		return false, fmt.Errorf("%w: %d rows, %d leaves in the tree", ErrBehind, last.end(), have)
+	}
+	end := min(last.end(), (have/piece+1)*piece)
+	add, tree, err := openTree(ctx, p.l.cfg.Dir, g, max(1, end-have))
+	if err != nil {
+		return false, err
+	}
+	if size, err := tree.IntegratedSize(ctx); err != nil || int64(size) != have {
+		return false, fmt.Errorf("the tree changes under our hands: %d leaves, then %d, %w", have, size, errors.Join(err, ErrForked))
+	}
+	if p.checked < 0 {
+		if err := p.compare(ctx, tree, have); err != nil {
+			return false, err
+		}
+	} else if have != p.checked {
+		return false, fmt.Errorf("%w: the tree went from %d to %d leaves by another hand", ErrForked, p.checked, have)
+	}
+	if err := p.append(ctx, add, have, end); err != nil {
+		return false, err
+	}
+	p.checked = end
+	if end < last.end() {
+		return false, nil
+	}
+	return true, awaitHead(ctx, tree, g, end)
+}
+
+// treeSize is the size of the tree in a folder, signed or not; 0 for a folder that is not there yet.
+func treeSize(dir string) (int64, error) {
+	var state struct {
+		Size int64 `json:"size"`
+	}
+	b, err := os.ReadFile(filepath.Join(dir, ".state", "treeState"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &state)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: the state of the tree in %s: %w", ErrForked, dir, err)
+	}
+	return state.Size, nil
 }
 
 // openTree opens the folder. An empty folder's first head (of no leaves) is not signed once more was published; the tree itself
 // is then made all the same, and filled from the rows.
-func openTree(ctx context.Context, dir string, g *guard, batchSize int) (*tessera.Appender, func(context.Context) error, tessera.LogReader, error) {
-	opts := tessera.NewAppendOptions().WithCheckpointSigner(g).WithBatching(uint(batchSize), 20*time.Millisecond).
+//
+// The library's queue is told the exact number of leaves that will come and never to go by age: its clock is not ours, and a queue
+// that is emptied half full leaves files behind that depend on the machine's mood.
+func openTree(ctx context.Context, dir string, g *guard, leaves int64) (*tessera.Appender, tessera.LogReader, error) {
+	opts := tessera.NewAppendOptions().WithCheckpointSigner(g).WithBatching(uint(leaves), 2*publishTime).
 		WithCheckpointInterval(100 * time.Millisecond).WithCheckpointRepublishInterval(0).WithGarbageCollectionInterval(0)
 	for try := 0; ; try++ {
 		driver, err := posix.New(ctx, posix.Config{Path: dir})
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("opening %s: %w", dir, err)
+			return nil, nil, fmt.Errorf("opening %s: %w", dir, err)
 		}
-		add, shutdown, tree, err := tessera.NewAppender(ctx, driver, opts)
+		add, _, tree, err := tessera.NewAppender(ctx, driver, opts)
 		if err == nil || try > 0 || !errors.Is(g.reason(), errEmptyHead) {
-			return add, shutdown, tree, err
+			return add, tree, err
 		}
 		g.forget()
 	}
@@ -220,24 +264,28 @@ func (p *Publisher) compare(ctx context.Context, tree tessera.LogReader, size in
 	})
 }
 
-// append adds the rows from have to end, in order. It waits for each bundle, so that a crash leaves at most one behind.
+// append adds the rows from have to end, in order, all at once.
 func (p *Publisher) append(ctx context.Context, a *tessera.Appender, have, end int64) error {
-	return eachRow(ctx, p.l.db, have, end, func(first int64, leaves [][]byte) error {
-		futures := make([]tessera.IndexFuture, len(leaves))
-		for i, leaf := range leaves {
-			futures[i] = a.Add(ctx, tessera.NewEntry(leaf))
-		}
-		for i, f := range futures {
-			index, err := wait(ctx, f)
-			if err != nil {
-				return err
-			}
-			if index.Index != uint64(first)+uint64(i) {
-				return fmt.Errorf("%w: leaf %d became %d", ErrForked, first+int64(i), index.Index)
-			}
+	var futures []tessera.IndexFuture
+	err := eachRow(ctx, p.l.db, have, end, func(_ int64, leaves [][]byte) error {
+		for _, leaf := range leaves {
+			futures = append(futures, a.Add(ctx, tessera.NewEntry(leaf)))
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for i, f := range futures {
+		index, err := wait(ctx, f)
+		if err != nil {
+			return err
+		}
+		if index.Index != uint64(have)+uint64(i) {
+			return fmt.Errorf("%w: leaf %d became %d", ErrForked, have+int64(i), index.Index)
+		}
+	}
+	return nil
 }
 
 // wait gets a future's answer, or the end of ctx (after which the library answers nothing).
