@@ -48,7 +48,10 @@ func faultStory() []faultStep {
 		{"a week passes", func(h *house, id string) error { h.clock.Advance(8 * 24 * time.Hour); return nil }},
 		do1("abe", func(h *house, c Case) Command { return SignRelease{Assertion: signature(h, "abe", c.Package.Hash)} }),
 		do1("rita", func(h *house, c Case) Command { return SignRelease{Assertion: signature(h, "rita", c.Package.Hash)} }),
-		{"download", func(h *house, id string) error { _, err := h.desk.Download(h.t.Context(), as("of-hkpf"), id); return err }},
+		{"download", func(h *house, id string) error {
+			_, err := h.desk.Download(h.t.Context(), as("of-hkpf"), id)
+			return err
+		}},
 		do1("ines", plainly(Close{})),
 	}
 }

@@ -106,6 +106,9 @@ func (d *Desk) Queue(ctx context.Context, by Actor, f Filter) (Page, error) {
 	if f.OpenOnly {
 		w.and("open = 1")
 	}
+	if who.Officer() {
+		f.Agency = "" // it is theirs
+	}
 	for _, c := range []struct{ column, value string }{{"service", f.Service}, {"jurisdiction", f.Jurisdiction}, {"instrument", f.Instrument}, {"agency", f.Agency}} {
 		if c.value != "" {
 			w.and(c.column+" = ?", c.value)

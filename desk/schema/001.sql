@@ -64,6 +64,7 @@ CREATE TABLE desk_case (
 	flagged BIGINT NOT NULL,
 	wake BIGINT NOT NULL -- when the clockwork has to look at it next, 0: never
 );
+CREATE INDEX desk_case_order ON desk_case (urgent, due, id);
 CREATE INDEX desk_case_queue ON desk_case (open, urgent, due, id);
 CREATE INDEX desk_case_state ON desk_case (state, urgent, due, id);
 CREATE INDEX desk_case_officer ON desk_case (officer, urgent, due, id);
