@@ -30,6 +30,16 @@ func (v vars) fill(s string) (string, error) {
 	return s, nil
 }
 
+// known puts in the texts of the names that have one, and leaves the others.
+func (v vars) known(s string) string {
+	return reference.ReplaceAllStringFunc(s, func(r string) string {
+		if text, ok := v[r[1:len(r)-1]]; ok {
+			return quote(text)
+		}
+		return r
+	})
+}
+
 // quote escapes a text for content and attributes alike.
 func quote(s string) string {
 	b := xml.AppendAttr(nil, "", s) // " ='…'"

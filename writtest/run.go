@@ -173,10 +173,13 @@ func (r *run) step(st statement) error {
 	case "never receives", "receives nothing":
 		return r.never(p, st.rest)
 	case "ignores":
-		e, err := pattern(st.rest)
+		e, err := pattern(r.vars.known(st.rest))
 		p.ignored = append(p.ignored, e...)
 		return err
 	case "disconnects":
+		if p.sm.id != "" { // the last word of what was read (XEP-0198 §4), or the server gives it to another session
+			p.Write("<a xmlns='" + nsSM + "' h='" + strconv.FormatUint(uint64(p.sm.received), 10) + "'/>")
+		}
 		err := p.End()
 		p.Client = nil
 		return err
@@ -292,11 +295,12 @@ func (r *run) never(p *player, text string) error {
 	return nil
 }
 
-// settle sends a ping and takes in all that comes before the answer.
+// settle sends a request and takes in all that comes before the answer. It is a set, which the server answers after what was sent
+// before it is committed and delivered; that it is refused is as good an answer.
 func (r *run) settle(p *player) error {
 	r.pings++
 	id := "settle-" + strconv.Itoa(r.pings)
-	ping, err := xml.Parse([]byte("<iq type='get' id='"+id+"' to='"+r.house.Domain.String()+"'><ping xmlns='urn:xmpp:ping'/></iq>"), xml.Client)
+	ping, err := xml.Parse([]byte("<iq type='set' id='"+id+"' to='"+r.house.Domain.String()+"'><rest xmlns='urn:example:rest'/></iq>"), xml.Client)
 	if err != nil {
 		return err
 	}

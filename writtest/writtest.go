@@ -39,7 +39,7 @@
 //	restart                      the server stops and starts on the same database; clients are gone
 //
 // "<-" looks at the very next thing that the client receives. "never receives" and "receives nothing" first let every
-// client's stream come to rest (a ping there and back), so they need not wait.
+// client's stream come to rest (a request there and back), so they need not wait.
 //
 // In XML the default namespace is jabber:client, and the prefix stream is declared. {alice} is the full address of a client,
 // {alice.bare}, {alice.local} and {alice.resource} are its parts, {domain} is the server. Names of accounts are made unique,

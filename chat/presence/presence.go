@@ -156,12 +156,14 @@ func (p *Presence) unavailable(ctx context.Context, s *feature.Session, st *stan
 	delete(p.directed, s)
 	p.mu.Unlock()
 	account := s.JID.Bare()
-	if s.Presence.Swap(nil) != nil {
-		s.Priority.Store(0)
-		watchers, err := p.Contacts.Watchers(ctx, account)
-		if err != nil {
+	var watchers []jid.JID
+	if s.Available() {
+		var err error
+		if watchers, err = p.Contacts.Watchers(ctx, account); err != nil {
 			p.Log.Error("reading who sees an account", "err", err)
 		}
+	}
+	if s.Presence.Swap(nil) != nil && !p.succeeded(s) {
 		p.spread(ctx, account, watchers, st)
 		for _, w := range watchers {
 			delete(directed, w)
@@ -169,9 +171,21 @@ func (p *Presence) unavailable(ctx context.Context, s *feature.Session, st *stan
 		p.own(account, st)
 		s.Out.Push(st.WithTo(account)) // the session itself is told too
 	}
+	s.Priority.Store(0)
 	for to := range directed {
 		p.send(ctx, account, to, st)
 	}
+}
+
+// succeeded reports that another session has the full JID of this one by now and is available: an app that reconnects may be faster than
+// the end of its old session, and must not be told to be away by it.
+func (p *Presence) succeeded(s *feature.Session) bool {
+	for _, o := range p.Router.Sessions(s.JID) {
+		if o != s && o.JID == s.JID && o.Available() {
+			return true
+		}
+	}
+	return false
 }
 
 // close makes a session that ended unavailable (RFC 6121 §4.5.2).
