@@ -48,7 +48,7 @@ func (h *House) buildFaces(context.Context) error {
 	}
 	home, err := public.Handler(public.Config{
 		Domain: h.Domain.String(), Provider: h.Config.Desk.Provider, Modes: h.Config.E2EE.Mode, Schedule: h.Records.Schedule(), Rules: h.Desk.Rules(),
-		Standings: h.Desk.Standings(), Log: h.Tlog, Clock: h.Clock, Logger: h.Log, Postgres: h.DB.Dialect() == store.PostgreSQL,
+		Standings: h.Desk.Standings(), Reports: h.Reports, Log: h.Tlog, Clock: h.Clock, Logger: h.Log, Postgres: h.DB.Dialect() == store.PostgreSQL,
 	})
 	if err != nil {
 		return err

@@ -49,6 +49,7 @@ type Config struct {
 	Schedule  schedule.Schedule
 	Rules     policy.Rules
 	Standings Standings
+	Reports   Reports
 	Log       Log
 	Clock     clock.Clock
 	Logger    *slog.Logger
@@ -81,6 +82,8 @@ func Handler(c Config) (http.Handler, error) {
 	mux.HandleFunc("GET /standing", f.standing)
 	mux.HandleFunc("GET /standing.json", f.standingJSON)
 	mux.HandleFunc("GET /verify", f.verify)
+	mux.HandleFunc("GET /reports", f.reports)
+	mux.HandleFunc("GET /reports/{file}", f.report)
 	mux.Handle("GET /log/", http.StripPrefix("/log", c.Log.Handler()))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

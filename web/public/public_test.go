@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"writ/report"
 
 	"writ/clock"
 	"writ/desk/policy"
@@ -21,7 +23,33 @@ import (
 type (
 	book []standing.Record
 	log  struct{}
+	// shelf is the reports of the golden files of package report.
+	shelf map[report.Period][]byte
 )
+
+func (s shelf) List(context.Context) (all []report.Published, err error) {
+	for p, json := range s {
+		all = append(all, report.Published{Period: p, Version: 1, JSON: json, CSV: []byte("csv"), Signature: []byte("sig")})
+	}
+	return all, nil
+}
+
+func (s shelf) Versions(ctx context.Context, p report.Period) (all []report.Published, err error) {
+	list, err := s.List(ctx)
+	for _, r := range list {
+		if r.Period == p {
+			all = append(all, r)
+		}
+	}
+	return all, err
+}
+
+func (s shelf) Version(ctx context.Context, p report.Period, version int) (report.Published, error) {
+	if all, _ := s.Versions(ctx, p); len(all) > 0 && version == 1 {
+		return all[0], nil
+	}
+	return report.Published{}, report.ErrNone
+}
 
 func (b book) History(context.Context) ([]standing.Record, error) { return b, nil }
 func (log) Checkpoint(context.Context) ([]byte, error)            { return nil, errors.New("nothing yet") }
@@ -43,8 +71,13 @@ func get(t *testing.T, b book, path string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	doc, err := os.ReadFile("../../report/testdata/hong-kong-2020-H2.json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	h, err := Handler(Config{
-		Domain: "writ.test", Provider: "Example & Co", Modes: "require", Schedule: held, Rules: rules, Standings: b, Log: log{},
+		Reports: shelf{"2020-H2": doc},
+		Domain:  "writ.test", Provider: "Example & Co", Modes: "require", Schedule: held, Rules: rules, Standings: b, Log: log{},
 		Clock: clock.NewFake(time.Date(2020, 11, 1, 0, 0, 0, 0, time.UTC)), Logger: obs.Discard(),
 	})
 	if err != nil {
@@ -65,13 +98,15 @@ var pause = standing.Record{
 func TestPagesSayWhatDecides(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string][]string{
-		"/":              {"Hong Kong", "We &lt;pause&gt; the review", "refuses a private message"},
-		"/held":          {"signins", "90 days", "from where", "subpoena"},
-		"/held.json":     {`"name":"signins"`},
-		"/requests":      {"US-1", "18 USC 2703(c)(2)", "Subpoena"},
-		"/standing":      {"Review paused", "6 July 2020", "review overdue", "The assessment is finished"},
-		"/standing.json": {`"stage": "review_paused"`, `"HK"`},
-		"/verify":        {"writ.test&#43;1234&#43;key", "published no batch yet", "writ verify receipt"},
+		"/":                {"Hong Kong", "We &lt;pause&gt; the review", "refuses a private message"},
+		"/held":            {"signins", "90 days", "from where", "subpoena"},
+		"/held.json":       {`"name":"signins"`},
+		"/requests":        {"US-1", "18 USC 2703(c)(2)", "Subpoena"},
+		"/standing":        {"Review paused", "6 July 2020", "review overdue", "The assessment is finished"},
+		"/standing.json":   {`"stage": "review_paused"`, `"HK"`},
+		"/reports":         {"2020-H2", "202", "<svg", "Hong Kong"},
+		"/reports/2020-H2": {"Report for 2020-H2", "Hong Kong", "Definitions", "writ verify report"},
+		"/verify":          {"writ.test&#43;1234&#43;key", "published no batch yet", "writ verify receipt"},
 	} {
 		code, body := get(t, book{pause}, path)
 		if code != 200 {
@@ -103,9 +138,25 @@ func TestNoStandingMeansOpen(t *testing.T) {
 
 func TestUnknownAddress(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"/nothing", "/held/../x", "/%2e%2e/etc/passwd", "//held"} {
+	for _, path := range []string{"/nothing", "/reports/2019-H1", "/reports/2020-H2.exe", "/reports/2020-H2.v9.json", "/reports/..%2fheld", "/held/../x", "/%2e%2e/etc/passwd", "//held"} {
 		if code, _ := get(t, nil, path); code != 404 && code != 307 && code != 301 {
 			t.Errorf("%s: %d", path, code)
+		}
+	}
+}
+
+// What was published is served byte for byte.
+func TestReportFiles(t *testing.T) {
+	t.Parallel()
+	golden, err := os.ReadFile("../../report/testdata/hong-kong-2020-H2.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/reports/2020-H2.json": string(golden), "/reports/2020-H2.v1.json": string(golden), "/reports/2020-H2.csv": "csv", "/reports/2020-H2.sig": "sig",
+	} {
+		if code, body := get(t, nil, path); code != 200 || body != want {
+			t.Errorf("%s: %d, %.60q", path, code, body)
 		}
 	}
 }
