@@ -29,12 +29,15 @@ type Swept struct {
 	Scrubbed bool             // deleted rows were removed from the files
 }
 
-// Start sweeps now and then at the configured pace, until Stop. A sweep that fails is logged, and the next is due as usual.
+// firstSweep is how long after the start the first sweep runs: a scrub holds the writes up, and people sign in first.
+const firstSweep = time.Minute
+
+// Start sweeps soon and then at the configured pace, until Stop. A sweep that fails is logged, and the next is due as usual.
 func (k *Keeper) Start(ctx context.Context) error {
 	k.life.Lock()
 	defer k.life.Unlock()
 	k.stopped = false
-	k.arm(ctx, 0)
+	k.arm(ctx, firstSweep)
 	return nil
 }
 

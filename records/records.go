@@ -60,7 +60,7 @@ type Config struct {
 	Calls    config.Duration `toml:"calls" doc:"how long the log of calls is kept; 0: not recorded"`
 	Cases    config.Duration `toml:"cases" doc:"how long grants and holds of closed cases are kept"`
 	Sweep    config.Duration `toml:"sweep" doc:"how often rows past their term are deleted, at most 2h"`
-	Scrub    config.Duration `toml:"scrub" doc:"how often at most deleted rows are removed from the database files, at most 22h: with sweep it must leave them within 24 hours"`
+	Scrub    config.Duration `toml:"scrub" doc:"how often at most deleted rows are removed from the database files, at most 24h less twice the sweep"`
 	Location string          `toml:"location" doc:"file (.mmdb) to look IP addresses up in; empty: no location is derived"`
 }
 
@@ -87,8 +87,9 @@ func (c Config) Check() error {
 	if s := c.Sweep.Std(); s < time.Minute || s > 2*time.Hour {
 		return config.Invalid("sweep", c.Sweep, "1m to 2h")
 	}
-	if s := c.Scrub.Std(); s < time.Hour || s > 22*time.Hour {
-		return config.Invalid("scrub", c.Scrub, "1h to 22h")
+	// A row is swept at most one sweep after its term; a scrub comes with the first sweep after its pace has run out.
+	if s := c.Scrub.Std(); s < time.Hour || s+2*c.Sweep.Std() > 24*time.Hour {
+		return config.Invalid("scrub", c.Scrub, "1h to 24h less twice the sweep: deleted rows must be gone from the files within 24 hours")
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func TestConfigCheck(t *testing.T) {
 		"calls": func(c *records.Config) { c.Calls = -1 },
 		"cases": func(c *records.Config) { c.Cases = 1 },
 		"sweep": func(c *records.Config) { c.Sweep *= 10 },
-		"scrub": func(c *records.Config) { c.Scrub *= 10 },
+		"scrub": func(c *records.Config) { c.Scrub = c.Scrub * 12 / 10 },
 	} {
 		c := records.Defaults()
 		spoil(&c)
