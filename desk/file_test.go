@@ -327,7 +327,7 @@ func TestQueueOf100000(t *testing.T) {
 			for _, who := range []string{"carl", "rita", "of-hkpf"} {
 				best := time.Hour
 				var p Page
-				for range 3 {
+				for range 5 {
 					begin := time.Now()
 					var err error
 					p, err = h.desk.Queue(ctx, as(who), f)
@@ -382,6 +382,7 @@ func (h *house) fill(n int) {
 		}
 		return nil
 	}))
+	must(h.t, h.db.Write(ctx, func(tx *store.Tx) error { _, err := tx.Exec(ctx, `ANALYZE desk_case`); return err })) // as the engine does by itself in time
 }
 
 func BenchmarkQueue(b *testing.B) {
