@@ -58,6 +58,9 @@ func runHostile(t *testing.T, corpus []hostile) {
 		house.Account(t, who)
 	}
 	w := newWitness(t, house)
+	for _, access := range []string{"open", "whitelist", "presence"} {
+		w.publish(t, access)
+	}
 	t.Run("corpus", func(t *testing.T) {
 		for _, h := range corpus {
 			for _, via := range []Via{TCP, WebSocket} {
@@ -228,6 +231,18 @@ func newWitness(t *testing.T, h *House) *witness {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// publish makes a node that is named for who may read it.
+func (w *witness) publish(t *testing.T, access string) {
+	t.Helper()
+	w.c.Write("<iq xmlns='jabber:client' type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:" + access +
+		"'><item id='1'><a xmlns='u'/></item></publish><publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>" +
+		"<value>http://jabber.org/protocol/pubsub#publish-options</value></field><field var='pubsub#access_model'><value>" + access +
+		"</value></field></x></publish-options></pubsub></iq>")
+	if e, err := w.c.Next(); err != nil || e.Attr("type") != "result" {
+		t.Fatal(access, e, err)
+	}
 }
 
 // ping must be answered within a second; the machine of a test is given some more, because it runs many at once.

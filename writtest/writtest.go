@@ -152,7 +152,7 @@ func settings(data string) server.Config {
 	c.E2EE.Mode = e2ee.Off // so that scripts can say in clear what they mean; those about encryption set it
 	c.XMPP.Listen = []string{"127.0.0.1:0"}
 	c.XMPP.ListenTLS = []string{"127.0.0.1:0"}
-	c.XMPP.Failures, c.XMPP.Halfway = 0, 0 // all tests come from one address
+	c.XMPP.Failures, c.XMPP.Halfway = -1, -1 // all tests come from one address
 	c.Accounts.Iterations = sasl.MinIterations
 	c.HTTP = server.HTTPConfig{ListenTLS: []string{"127.0.0.1:0"}}
 	return c

@@ -57,6 +57,7 @@ type conn struct {
 	signin  *signin
 	lang    string
 	bucket  stream.Bucket
+	behind  bool // something is fed that was not handled: the client must take its answers first
 
 	mu       sync.Mutex
 	ctl      []byte // what goes out before the session's stanzas
@@ -183,6 +184,12 @@ func isWait(err error) bool {
 
 // read takes what one read brings. pause is how long the client must wait for the next.
 func (c *conn) read() (pause time.Duration, err error) {
+	if c.behind {
+		c.behind = false
+		if pause := c.take(nil); pause > 0 {
+			return pause, nil
+		}
+	}
 	if c.ws != nil {
 		return c.readMessage()
 	}
@@ -243,9 +250,31 @@ func (c *conn) take(p []byte) time.Duration {
 		if c.phase == upgrade || c.phase == finished {
 			break
 		}
+		if c.crowded() {
+			if c.kickInline(); c.crowded() { // another goroutine writes and is not done
+				c.dec.Keep()
+				c.behind = true
+				return max(crowdedPause, c.bucket.Spend(len(p)+items*itemCost, now))
+			}
+		}
 	}
 	c.kickInline()
 	return c.bucket.Spend(len(p)+items*itemCost, now)
+}
+
+// crowdedPause is how long a client is not read while half its queue waits for it.
+const crowdedPause = 5 * time.Millisecond
+
+// crowded reports that a client should take what waits for it before it sends more. Without this the answers to a flood of its own
+// requests would fill its queue and end its connection.
+func (c *conn) crowded() bool {
+	s := c.bound.Load()
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.Waiting() > s.srv.c.MaxQueue/2
 }
 
 // itemCost is what an element costs in the token bucket beside its bytes.
