@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 )
 
@@ -85,7 +86,8 @@ func BenchmarkLogin(b *testing.B) {
 // idleClients is how many sessions BenchmarkIdle holds.
 const idleClients = 1000
 
-// TestMain is also the clients of BenchmarkIdle, in a process of their own, so that their memory is not counted.
+// TestMain looks for goroutines left behind when the tests are over. It is also the clients of BenchmarkIdle, in a process of their own, so
+// that their memory is not counted.
 func TestMain(m *testing.M) {
 	if a := os.Getenv("WRIT_BENCH_CLIENTS"); a != "" {
 		if err := holdIdle(a); err != nil {
@@ -94,7 +96,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // holdIdle signs in, says so on stdout, and keeps the sessions until stdin ends.

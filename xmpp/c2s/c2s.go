@@ -218,14 +218,13 @@ func (s *Server) ServeConn(nc net.Conn, k Kind) {
 		nc.Close()
 		return
 	}
+	c := newConn(s, k, peer)
+	c.nc = nc
 	if t, ok := nc.(*net.TCPConn); ok {
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 3})
-	}
-	c := newConn(s, k, peer)
-	if sk, err := s.poll.get().adopt(nc, c.ready); err == nil {
-		c.nc, c.park = sk, sk
-	} else {
-		c.nc = nc
+		if sk, err := s.poll.get().adopt(t, c.ready); err == nil {
+			c.nc, c.park = sk, sk
+		}
 	}
 	c.in = c.nc
 	if !s.enter(c) {
@@ -253,6 +252,12 @@ type lazyPoller struct {
 func (l *lazyPoller) get() *poller {
 	l.once.Do(func() { l.p, _ = newPoller() })
 	return l.p
+}
+
+// close ends the poller if there is one.
+func (l *lazyPoller) close() {
+	l.once.Do(func() {})
+	l.p.close()
 }
 
 func (s *Server) enter(c *conn) bool {
@@ -309,7 +314,7 @@ func (s *Server) Close(ctx context.Context) error {
 		}
 	}
 	err := s.drain(ctx)
-	s.poll.get().close()
+	s.poll.close()
 	return err
 }
 

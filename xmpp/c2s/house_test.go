@@ -180,6 +180,8 @@ type peer struct {
 	nc  net.Conn
 	dec *xml.Decoder
 	buf []byte
+
+	patience time.Duration // for the next element
 }
 
 // dial connects over TCP.
@@ -201,7 +203,7 @@ func (h *house) pipe(k Kind) *peer {
 
 func (h *house) peer(nc net.Conn) *peer {
 	h.t.Cleanup(func() { nc.Close() })
-	return &peer{t: h.t, h: h, nc: nc, buf: make([]byte, 64<<10), dec: xml.NewStream(xml.AfterLogin(1 << 20))}
+	return &peer{t: h.t, h: h, nc: nc, buf: make([]byte, 64<<10), dec: xml.NewStream(xml.AfterLogin(1 << 20)), patience: 10 * time.Second}
 }
 
 func (p *peer) send(format string, args ...any) {
@@ -234,7 +236,7 @@ func (p *peer) next() string {
 		case xml.Space:
 			continue
 		}
-		p.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+		p.nc.SetReadDeadline(time.Now().Add(p.patience))
 		n, err := p.nc.Read(p.buf)
 		if n == 0 && err != nil {
 			if e, ok := err.(net.Error); ok && e.Timeout() {

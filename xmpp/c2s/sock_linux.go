@@ -80,12 +80,11 @@ func (p *poller) run() {
 
 // adopt takes a TCP connection over from the runtime. On success the original is closed.
 // ready is called, on the poller's goroutine, whenever there is something to read.
-func (p *poller) adopt(c net.Conn, ready func()) (*sock, error) {
-	tcp, ok := c.(*net.TCPConn)
-	if !ok || p == nil {
-		return nil, errors.New("c2s: not a TCP connection")
+func (p *poller) adopt(c *net.TCPConn, ready func()) (*sock, error) {
+	if p == nil {
+		return nil, errors.New("c2s: no epoll set")
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("c2s: adopting a connection: %w", err)
 	}
