@@ -22,18 +22,18 @@ const maxFetch = 1 << 30
 // verifyReportCommand takes the files of a report in any order and tells them apart by what is in them.
 type verifyReportCommand struct {
 	keyFlag
-	Files   []string `arg:"" type:"existingfile" help:"The report (.json), and if you have them its table (.csv) and signature (.sig)."`
+	Files   []string `arg:"" help:"The report (.json), and if you have them its table (.csv) and signature (.sig): files or addresses (https://…)."`
 	Receipt string   `type:"existingfile" placeholder:"FILE" help:"A receipt whose case you look for in the report."`
 }
 
-func (c verifyReportCommand) Run(s *streams) error {
+func (c verifyReportCommand) Run(ctx context.Context, s *streams) error {
 	key, err := c.load()
 	if err != nil {
 		return err
 	}
 	var in verify.ReportFiles
 	for _, name := range c.Files {
-		b, err := os.ReadFile(name)
+		b, err := read(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -100,28 +100,39 @@ func (c verifyLogCommand) Run(ctx context.Context, s *streams) error {
 
 // fetch reads the log's files from a folder or over HTTP.
 func (c verifyLogCommand) fetch(ctx context.Context) func(path string) ([]byte, error) {
-	u, err := url.Parse(c.Log)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+	if !isAddress(c.Log) {
 		return func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(c.Log, filepath.FromSlash(path))) }
 	}
-	client := &http.Client{Timeout: time.Minute}
-	return func(path string) ([]byte, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.Log, "/")+"/"+path, nil)
-		if err != nil {
-			return nil, err
-		}
-		res, err := client.Do(req)
-		if err != nil {
-			return nil, err
-		}
-		defer res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("%s: %s", req.URL, res.Status)
-		}
-		b, err := io.ReadAll(io.LimitReader(res.Body, maxFetch+1))
-		if err == nil && len(b) > maxFetch {
-			err = fmt.Errorf("%s: more than %d bytes", req.URL, maxFetch)
-		}
-		return b, err
+	return func(path string) ([]byte, error) { return read(ctx, strings.TrimSuffix(c.Log, "/")+"/"+path) }
+}
+
+func isAddress(name string) bool {
+	u, err := url.Parse(name)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http")
+}
+
+// read gives a file, or what an address answers.
+func read(ctx context.Context, name string) ([]byte, error) {
+	if !isAddress(name) {
+		return os.ReadFile(name)
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, name, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", name, res.Status)
+	}
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxFetch+1))
+	if err == nil && len(b) > maxFetch {
+		err = fmt.Errorf("%s: more than %d bytes", name, maxFetch)
+	}
+	return b, err
 }

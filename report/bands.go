@@ -1,6 +1,10 @@
 package report
 
-import "writ/tlog/verify"
+import (
+	"slices"
+
+	"writ/tlog/verify"
+)
 
 // banded are the classes that appear only as a band, each in every report, also when nothing came: that a class is listed says nothing.
 var banded = []struct {
@@ -35,6 +39,9 @@ var withheld = []string{
 	"The total of all requests and accounts with the banded classes: less the rows of the table it would give their exact number.",
 	"Bands for each service and jurisdiction: the rows beside them would tell where a banded request came from.",
 }
+
+// Definitions is what each number means, as every report says it.
+func Definitions() []verify.Definition { return slices.Clone(definitions) }
 
 // definitions stand in every report beside the numbers.
 var definitions = []verify.Definition{
