@@ -35,6 +35,15 @@ func (a *Accounts) Seen(ctx context.Context, tx *store.Tx, account jid.JID, d De
 	return nil
 }
 
+// Told notes, in the caller's transaction, what a device that has signed in calls itself.
+func (a *Accounts) Told(ctx context.Context, tx *store.Tx, account jid.JID, d Device) error {
+	_, err := tx.Exec(ctx, `UPDATE account_device SET software = $3 WHERE account = $1 AND id = $2`, account.Bare().String(), cut(d.ID), cut(d.Software))
+	if err != nil {
+		return fmt.Errorf("account: noting a device: %w", err)
+	}
+	return nil
+}
+
 // Devices lists the devices of an account, the latest used first.
 func (a *Accounts) Devices(ctx context.Context, account jid.JID) ([]Device, error) {
 	rows, err := a.o.DB.Query(ctx, `SELECT id, software, model, first_seen, last_seen FROM account_device

@@ -61,6 +61,15 @@ func (r *Recorder) SignIn(ctx context.Context, tx *store.Tx, s SignIn) error {
 	return nil
 }
 
+// Told adds to a sign-in what the app calls itself, when it tells so only afterwards. at is the sign-in's Time.
+func (r *Recorder) Told(ctx context.Context, tx *store.Tx, account string, at time.Time, client string) error {
+	_, err := tx.Exec(ctx, `UPDATE records_signin SET client = $3 WHERE account = $1 AND at = $2 AND client = ''`, account, store.Time(at), told(client))
+	if err != nil {
+		return fmt.Errorf("records: recording an app's name: %w", err)
+	}
+	return nil
+}
+
 // Seen notes that the account was connected at t. It never moves back.
 func (r *Recorder) Seen(ctx context.Context, tx *store.Tx, account string, t time.Time) error {
 	if gone, err := r.gone(ctx, tx, account); gone || err != nil {

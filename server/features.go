@@ -18,6 +18,7 @@ import (
 	"writ/chat/pubsub"
 	"writ/chat/register"
 	"writ/chat/roster"
+	"writ/chat/software"
 	"writ/chat/vcard"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
@@ -49,6 +50,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		mam.New(kept, waiting).Feature(),
 		carbons.New(h.Router, kept).Feature(),
 		calls.New(h.Records.Recorder),
+		software.New(software.Parts{DB: h.DB, Recorder: h.Records.Recorder, Devices: h.Accounts, Log: h.Log}),
 		events.Feature(),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),

@@ -72,7 +72,7 @@ func (c *conn) bindRequest(r *xml.Raw) {
 		c.answer(stanza.ErrorReply(st, stanza.BadRequest("the resource is not acceptable"))) // RFC 6120 §7.7.2.1
 		return
 	}
-	s := &session{srv: c.srv, conn: c}
+	s := &session{srv: c.srv, conn: c, named: wanted != ""}
 	s.JID, s.Out, s.way.Session = full, s, &s.Session
 	if se := c.srv.p.Router.Bind(c.srv.ctx, &s.Session); se != nil {
 		c.answer(stanza.ErrorReply(st, se))
@@ -82,7 +82,7 @@ func (c *conn) bindRequest(r *xml.Raw) {
 	b.Start(stream.Bind, "bind").Leaf("", "jid", full.String()).End()
 	c.answer(stanza.Reply(st, b.Bytes()))
 	c.bound.Store(s)
-	c.srv.record(c, s, wanted != "")
+	c.srv.record(c, s)
 }
 
 // resource is the full JID for a proposal; the server makes one if there is none.
@@ -105,8 +105,8 @@ func (c *conn) answer(s *stanza.Stanza) {
 	c.tell(s.AppendTo(nil, ns))
 }
 
-// record writes down the sign-in, without making the client wait for it.
-func (s *Server) record(c *conn, x *session, named bool) {
+// record writes down the sign-in of a session that is bound or resumed, without making the client wait for it.
+func (s *Server) record(c *conn, x *session) {
 	in := c.signin
 	c.signin = nil
 	if in == nil || s.p.DB == nil || s.p.Recorder == nil && s.p.Accounts == nil {
@@ -114,8 +114,12 @@ func (s *Server) record(c *conn, x *session, named bool) {
 	}
 	who := x.JID.Bare()
 	sign := records.SignIn{Account: who.String(), Time: in.at, Addr: c.peer, TLS: in.tls, Cipher: in.cipher, Mechanism: in.mechanism}
+	x.Since.Store(store.Time(in.at))
+	if told := x.Software.Load(); told != nil {
+		sign.Client = *told
+	}
 	device := ""
-	if named {
+	if x.named {
 		device = x.JID.Resource()
 		sign.Device = device
 	}
@@ -129,7 +133,7 @@ func (s *Server) record(c *conn, x *session, named bool) {
 			}
 		}
 		if s.p.Accounts != nil && device != "" {
-			return s.p.Accounts.Seen(context.Background(), tx, who, account.Device{ID: device})
+			return s.p.Accounts.Seen(context.Background(), tx, who, account.Device{ID: device, Software: sign.Client})
 		}
 		return nil
 	}, func(err error) {

@@ -157,7 +157,7 @@ func (c *conn) resume(r *xml.Raw) {
 	s.mu.Unlock()
 	c.mu.Unlock()
 	c.bound.Store(s)
-	c.signin = nil
+	c.srv.record(c, s) // it was authenticated anew, perhaps from another address
 	if old != nil {
 		old.stop(stream.Fail("conflict", "the session was resumed on another connection"), false)
 	}

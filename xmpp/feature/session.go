@@ -19,6 +19,8 @@ type Session struct {
 	Presence  atomic.Pointer[stanza.Stanza] // last broadcast presence; nil = unavailable
 	Priority  atomic.Int32                  // of that presence, -128 … 127
 	Caps      atomic.Pointer[Caps]          // what entity capabilities say of this client (XEP-0115), once known
+	Software  atomic.Pointer[string]        // what the client calls itself (the node of its XEP-0115), once told
+	Since     atomic.Int64                  // when it last signed in, as store.Time: the key of its sign-in record; 0: none is kept
 
 	Out Outlet
 }
