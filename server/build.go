@@ -63,8 +63,9 @@ type House struct {
 	C2S      *c2s.Server // made by Run
 	Sessions *session.Sessions
 
-	key      *tlog.Key    // signs the log and the manifests
-	pages    http.Handler // of all faces
+	key      *tlog.Key             // signs the log and the manifests
+	pages    http.Handler          // of all faces
+	forget   func(account jid.JID) // what the rooms remember of it
 	features []*feature.Feature
 	rooms    []room // every room with tables, in the order of its migrations
 	closers  []func() error

@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 
+	"writ/account"
 	"writ/xmpp/c2s"
+	"writ/xmpp/jid"
 	"writ/xmpp/route"
 	"writ/xmpp/sasl"
 )
@@ -29,7 +31,7 @@ func (h *House) openClients(ctx context.Context) error {
 		return err
 	}
 	h.C2S, err = c2s.New(h.Config.XMPP, c2s.Parts{
-		Router: h.Router, SASL: auth, TLS: h.TLS, DB: h.DB, Accounts: h.Accounts, Recorder: h.Records.Recorder,
+		Router: h.Router, SASL: auth, TLS: h.TLS, DB: h.DB, Accounts: atWork{h.Accounts, h.forget}, Recorder: h.Records.Recorder,
 		Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, WebSocketURL: h.webSocketURL(),
 	})
 	if err != nil {
@@ -37,6 +39,20 @@ func (h *House) openClients(ctx context.Context) error {
 	}
 	h.Accounts.OnEnd(h.C2S.End)
 	return nil
+}
+
+// atWork are the accounts as the serving process asks them: what is remembered of an account goes when another process has changed it.
+type atWork struct {
+	*account.Accounts
+	forget func(jid.JID)
+}
+
+func (a atWork) TakeEnded(ctx context.Context) ([]jid.JID, error) {
+	ended, err := a.Accounts.TakeEnded(ctx)
+	for _, j := range ended {
+		a.forget(j)
+	}
+	return ended, err
 }
 
 // webSocketURL is what host-meta tells apps (XEP-0156 §3).

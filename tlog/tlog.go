@@ -75,17 +75,17 @@ func (c Config) Check() error {
 	c = c.WithDefaults()
 	switch {
 	case strings.HasPrefix(c.Origin, verify.PromiseHead) || strings.ContainsAny(c.Origin, "+ \t\n") || strings.Contains(c.Origin, "://"):
-		return fmt.Errorf("tlog: origin %q: give a host and path without scheme, spaces and plus", c.Origin)
+		return config.Invalid("origin", c.Origin, "a host and path without scheme, spaces and plus")
 	case time.Duration(c.Cadence) < time.Second:
-		return errors.New("tlog: cadence: at least 1s")
+		return config.Invalid("cadence", c.Cadence, "1s or more")
 	case c.BatchSize < 2 || c.BatchSize > maxBatch:
-		return fmt.Errorf("tlog: batch_size: from 2 to %d", maxBatch)
+		return config.Invalid("batch_size", c.BatchSize, fmt.Sprintf("2 to %d", maxBatch))
 	case c.Open < 1 || c.Open >= c.BatchSize:
-		return errors.New("tlog: open: at least 1, and less than batch_size")
+		return config.Invalid("open", c.Open, "at least 1, and less than batch_size")
 	case c.Promise < 2*c.Cadence:
-		return errors.New("tlog: promise: at least twice the cadence, so that one full batch breaks no promise")
+		return config.Invalid("promise", c.Promise, "at least twice the cadence, so that one full batch breaks no promise")
 	case c.Floor < 0:
-		return errors.New("tlog: floor: not negative")
+		return config.Invalid("floor", c.Floor, "0 or more")
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"writ/clock"
 	"writ/records"
+	"writ/config"
 	"writ/store"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
@@ -49,7 +50,7 @@ func (c *Config) Check() error {
 	case "", Always, Never, RosterOnly:
 		return nil
 	}
-	return fmt.Errorf("archive: default %q: allowed are always, roster and never", c.Default)
+	return config.Invalid("default", c.Default, "always, roster, never")
 }
 
 // Contacts tells whether an address is in an account's roster. Package roster implements it.

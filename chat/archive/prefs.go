@@ -49,6 +49,9 @@ func (c *prefsCache) drop(account jid.JID) {
 	delete(c.set, account)
 }
 
+// Forget drops what is remembered of an account that another process has changed or erased.
+func (a *Archive) Forget(account jid.JID) { a.prefs.drop(account.Bare()) }
+
 func (a *Archive) loadPrefs(ctx context.Context) error {
 	a.prefs.set = map[jid.JID]Prefs{}
 	rows, err := a.DB.Query(ctx, `SELECT account, mode, always, never FROM archive_prefs`)

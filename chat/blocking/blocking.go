@@ -16,6 +16,7 @@ import (
 
 	"writ/records"
 	"writ/schedule"
+	"writ/config"
 	"writ/store"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
@@ -41,7 +42,7 @@ type Config struct {
 // Check reports what is wrong with the configuration.
 func (c *Config) Check() error {
 	if c.Max < 0 {
-		return fmt.Errorf("blocking: max %d: it must not be below zero", c.Max)
+		return config.Invalid("max", c.Max, "0 or more")
 	}
 	return nil
 }
@@ -253,15 +254,15 @@ func (b *Blocking) data() records.Datum {
 			return rows.Err()
 		},
 		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
-			tx.AfterCommit(b.forget)
+			tx.AfterCommit(b.Forget)
 			_, err := tx.Exec(ctx, `DELETE FROM blocking_item WHERE account = $1 OR blocked = $1`, account)
 			return err
 		},
 	}
 }
 
-// forget drops all lists from memory: an erased account may stand in any.
-func (b *Blocking) forget() {
+// Forget drops all lists from memory: an erased account may stand in any. The house calls it too when another process has erased one.
+func (b *Blocking) Forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.changes++

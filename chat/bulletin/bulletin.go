@@ -174,7 +174,7 @@ func (b *Bulletin) Announce(ctx context.Context, id, jurisdiction, statement str
 func (b *Bulletin) Feature() *feature.Feature {
 	files, _ := fs.Sub(schema, "schema") // embedded: it cannot fail
 	return &feature.Feature{
-		Name: "bulletin", Specs: []string{"RFC 6121"}, Schema: files, Data: b.data(),
+		Name: "bulletin", Schema: files, Data: b.data(),
 		Screen:  b.screen,
 		Persist: &feature.Persist{Wants: func(e *feature.Envelope) bool { return b.kept(e) != nil }, Do: b.persist},
 	}

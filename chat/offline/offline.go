@@ -21,6 +21,7 @@ import (
 	"writ/chat/archive"
 	"writ/clock"
 	"writ/records"
+	"writ/config"
 	"writ/store"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
@@ -44,7 +45,7 @@ type Config struct {
 // Check reports what is wrong with the configuration.
 func (c *Config) Check() error {
 	if c.Max < 0 {
-		return fmt.Errorf("offline: max %d: it must not be below zero", c.Max)
+		return config.Invalid("max", c.Max, "0 or more")
 	}
 	return nil
 }
