@@ -14,9 +14,9 @@ import (
 	"log/slog"
 	"sync"
 
+	"writ/config"
 	"writ/records"
 	"writ/schedule"
-	"writ/config"
 	"writ/store"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"

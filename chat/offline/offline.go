@@ -20,8 +20,8 @@ import (
 
 	"writ/chat/archive"
 	"writ/clock"
-	"writ/records"
 	"writ/config"
+	"writ/records"
 	"writ/store"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
