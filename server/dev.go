@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"writ/account"
+	"writ/config"
 )
 
 // devHTTP is the port of the pages of writ dev; passkeys work there because the name is localhost.
@@ -26,6 +28,8 @@ func DevConfig(data string) Config {
 	c.XMPP.Listen = []string{"127.0.0.1:5222"}
 	c.XMPP.ListenTLS = []string{"127.0.0.1:5223"}
 	c.HTTP = HTTPConfig{Listen: []string{"127.0.0.1:" + devHTTP}, Internal: "127.0.0.1:5281"}
+	// Who tries it out sees a proof after a minute, not after six hours.
+	c.Tlog.Cadence, c.Tlog.BatchSize, c.Tlog.Promise = config.Duration(time.Minute), 32, config.Duration(time.Hour)
 	return c
 }
 
