@@ -229,11 +229,27 @@ func (d *Desk) Do(ctx context.Context, by Actor, caseID string, c Command) (Case
 		out = t.c.as(t.who)
 		return nil
 	})
+	d.note(by, caseID, c.Name(), err)
 	if err != nil {
 		return Case{}, err
 	}
 	d.wake()
 	return out, nil
+}
+
+// note logs every decision about who may do what: the command, by whom, on which case, and the code of a no. Nothing of its contents.
+func (d *Desk) note(by Actor, caseID, command string, err error) {
+	var r *Refusal
+	switch {
+	case err == nil:
+		d.log.Info("done", "command", command, "case", caseID, "by", by.Person, "auth", by.Auth)
+	case errors.As(err, &r):
+		d.log.Info("refused", "command", command, "case", caseID, "by", by.Person, "auth", by.Auth, "code", r.Code)
+	case errors.Is(err, ErrNotFound):
+		d.log.Info("refused", "command", command, "case", caseID, "by", by.Person, "auth", by.Auth, "code", "not found")
+	default:
+		d.log.Error("a command failed", "command", command, "case", caseID, "by", by.Person, "err", err)
+	}
 }
 
 // wake has the clockwork look for work at once.

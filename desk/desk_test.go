@@ -159,6 +159,7 @@ func TestEmergency(t *testing.T) {
 	if h.want(id, Notified); len(h.box.sent) != 1 {
 		t.Errorf("told afterwards: %v", h.box.sent)
 	}
+	h.refused("emergency.follow_up", "ines", id, Close{})
 	h.do("of-hkpf", id, FollowUp{Text: "The warrant."})
 	if c := h.get(id); c.FollowUp.IsZero() || !c.NextDue().IsZero() {
 		t.Errorf("still due: %v", c.NextDue())

@@ -173,6 +173,7 @@ func (d *Desk) Download(ctx context.Context, by Actor, caseID string) (Download,
 		}
 		return t.end()
 	})
+	d.note(by, caseID, "download", err)
 	if err != nil {
 		return Download{}, err
 	}

@@ -3,13 +3,11 @@ package desk
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"testing"
 	"time"
 
 	"writ/store"
 	"writ/store/storetest"
-	"writ/tlog/verify"
 )
 
 // step is one write of the story of a case.
@@ -160,74 +158,15 @@ func (h *house) whole() {
 
 func (h *house) faults() (errs []error) {
 	ctx := h.t.Context()
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for _, id := range h.all() {
-		c, k, es, err := h.desk.load(ctx, h.db, id)
-		if err != nil {
-			bad("%s: %v", id, err)
-			continue
-		}
-		for i, e := range es {
-			if e.Seq != i+1 {
-				bad("%s: event %d stands at %d", id, e.Seq, i+1)
-			}
-			if _, err := h.log.Entry(ctx, h.db, verify.Commit(k.salt(e.Seq), e.canonical())); err != nil {
-				bad("%s: event %d is not in the log: %v", id, e.Seq, err)
-			}
-			if i > 0 && !reachable(es[i-1].To, e) {
-				bad("%s: %s by %s from %s to %s is not in the table", id, e.Kind, e.Role, es[i-1].To, e.To)
-			}
-		}
-		var state string
-		var seq, wake, due int64
-		must(h.t, h.db.QueryRow(ctx, `SELECT state, seq, wake, due FROM desk_case WHERE id = $1`, id).Scan(&state, &seq, &wake, &due))
-		if State(state) != c.State || int(seq) != c.Seq || wake != stamp(c.Wake()) {
-			bad("%s: the list says %s %d, the events say %s %d", id, state, seq, c.State, c.Seq)
-		}
-		bare := make([]Event, len(es))
-		copy(bare, es)
-		for i := range bare {
-			bare[i].Detail = nil
-		}
-		if b := Fold(bare); b.State != c.State || b.Produced() != c.Produced() || b.Request.Accounts != c.Request.Accounts || !reflect.DeepEqual(b.Clocks, c.Clocks) {
-			bad("%s: without its payloads the case is another", id)
-		}
-		for _, d := range c.Documents {
-			if _, err := readDocument(ctx, h.db, id, k, d.ID); err != nil {
-				bad("%s: document %s: %v", id, d.ID, err)
-			}
-		}
+	c, err := h.desk.Fsck(ctx)
+	must(h.t, err)
+	for _, f := range c.Faults {
+		errs = append(errs, errors.New(f))
 	}
 	var n int64
-	must(h.t, h.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM desk_key) - (SELECT count(DISTINCT case_id) FROM desk_event)`).Scan(&n))
-	if n != 0 {
-		bad("%d keys without a case", n)
-	}
 	must(h.t, h.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM tlog_entries) - (SELECT count(*) FROM desk_event)`).Scan(&n))
 	if n != 0 {
-		bad("the log has %d entries more than there are events", n)
+		errs = append(errs, fmt.Errorf("the log has %d entries more than there are events", n))
 	}
 	return errs
-}
-
-// reachable reports whether the table has a row by which an event follows a state.
-func reachable(from State, e Event) bool {
-	for _, r := range table {
-		if r.Logged != e.Kind || !contains(r.From, from) || !contains(append(append([]Role{}, r.Who...), r.Second...), e.Role) {
-			continue
-		}
-		if r.To == e.To || r.To == same && e.To == from || r.To == back || len(r.Second) > 0 && e.To == from {
-			return true
-		}
-	}
-	return false
-}
-
-func contains[T comparable](s []T, v T) bool {
-	for _, x := range s {
-		if x == v {
-			return true
-		}
-	}
-	return false
 }

@@ -38,6 +38,10 @@ func (d *Desk) File(ctx context.Context, by Actor, f Filing) (Receipt, error) {
 		r, err = d.file(ctx, tx, by, f)
 		return err
 	})
+	var fault intake.FieldErrors
+	if !errors.As(err, &fault) {
+		d.note(by, r.Case, "file", err)
+	}
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"writ/desk/deadline"
 	"writ/desk/registry"
 	"writ/desk/standing"
 	"writ/store"
@@ -248,6 +249,10 @@ func bars(c Case, a Actor, command string, now time.Time, m standing.Match) stri
 	case "follow_up":
 		if !c.Emergency() || !c.FollowUp.IsZero() {
 			return "state.not_offered"
+		}
+	case "close":
+		if k, ok := c.Clock(deadline.FollowUp); ok && c.FollowUp.IsZero() && now.Before(k.Due) {
+			return "emergency.follow_up"
 		}
 	case "unfreeze":
 		if !c.Frozen {

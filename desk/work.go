@@ -115,7 +115,7 @@ func (d *Desk) alarms(ctx context.Context) error {
 
 // Alarm is something that someone has to look at.
 type Alarm struct {
-	Code string // standing.lapsed, gag.no_end, case.overdue, emergency.follow_up
+	Code string // standing.lapsed, case.overdue
 	ID   string // of the record or case
 	Text string
 	At   time.Time

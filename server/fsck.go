@@ -23,5 +23,13 @@ func (h *House) Fsck(ctx context.Context) (lines, faults []string, err error) {
 	for _, f := range c.Faults {
 		faults = append(faults, "log: "+f)
 	}
+	k, err := h.Desk.Fsck(ctx)
+	if err != nil {
+		return lines, faults, err
+	}
+	lines = append(lines, fmt.Sprintf("desk: %d cases (%d erased), %d events, %d documents", k.Cases, k.Erased, k.Events, k.Documents))
+	for _, f := range k.Faults {
+		faults = append(faults, "desk: "+f)
+	}
 	return lines, faults, nil
 }
