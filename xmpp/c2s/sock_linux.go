@@ -135,6 +135,7 @@ type sock struct {
 	ready  func()
 	waits  atomic.Bool // Read waits: for the TLS handshake
 	edge   atomic.Bool // something happened since the last read that found nothing
+	hup    atomic.Bool // the peer has closed its half: behind the last bytes stands the end
 	rd, wd atomic.Int64
 	rwake  atomic.Pointer[chan struct{}] // there while Read waits
 	wwake  atomic.Pointer[chan struct{}] // there once Write had to wait
@@ -150,6 +151,9 @@ func (s *sock) event(bits uint32) {
 	}
 	if bits&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
 		return
+	}
+	if bits&(unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		s.hup.Store(true)
 	}
 	s.edge.Store(true)
 	poke(&s.rwake)
@@ -187,8 +191,8 @@ func (s *sock) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// fill asks the system once. A read that did not fill the buffer emptied the socket: unless the poller has spoken since, there is
-// no need to ask again.
+// fill asks the system once. A read that did not fill the buffer emptied the socket: unless the poller has spoken since, or has told
+// of the end, there is no need to ask again. The end must be asked for: its event may have come together with the last bytes'.
 func (s *sock) fill() error {
 	if !s.edge.Load() {
 		return errWait
@@ -215,7 +219,7 @@ func (s *sock) fill() error {
 			s.edge.Store(true) // the end stays the end
 			return io.EOF
 		}
-		if n == len(*s.buf) {
+		if n == len(*s.buf) || s.hup.Load() {
 			s.edge.Store(true) // there may be more
 		}
 		s.r, s.w = 0, n
