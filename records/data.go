@@ -18,6 +18,13 @@ func (r *Records) own() []Datum {
 			Sweep: func(ctx context.Context, tx *store.Tx, _ time.Time, _ func(string) bool) (int64, error) {
 				return r.Keeper.finishErasures(ctx, tx)
 			}},
+		{Datum: schedule.Datum{Name: "preserved-copies", Category: schedule.CaseFiles, Tables: []string{"records_kept"},
+			Fields:  []schedule.Field{{Name: "copy", Meaning: "What a preservation copied of an account's contacts, profile and other states, as the records of these categories say."}},
+			Purpose: "To keep what its owner may change while the law asks that it be kept; deleted when the preservation ends.", Retention: schedule.Expiry,
+			Process: schedule.Never, Never: "A copy is produced under the name of what it is a copy of, by a grant for that category."},
+			Sweep: func(ctx context.Context, tx *store.Tx, _ time.Time, _ func(string) bool) (int64, error) {
+				return tx.Exec(ctx, `DELETE FROM records_kept WHERE NOT EXISTS (SELECT 1 FROM gate_hold h WHERE h.id = records_kept.hold AND h.ended = 0)`)
+			}},
 		{Datum: schedule.Datum{Name: "record-schedules", Category: schedule.Impersonal, Tables: []string{"records_schedule", "records_pace"},
 			Fields:  []schedule.Field{{Name: "version", Meaning: "A version of the record schedule and when it was first in force; when deleted rows were last removed from the files."}},
 			Purpose: "To say later what was held at a time.", Retention: schedule.Permanent,

@@ -135,6 +135,14 @@ func (g *Gate) run(ctx context.Context, grant Grant, granted map[schedule.Catego
 				return err
 			}
 			counts[d.Category] += n
+			if d.Time != "" {
+				continue
+			}
+			n, err = g.r.produce(ctx, account, d, into)
+			if err != nil {
+				return err
+			}
+			counts[d.Category] += n
 		}
 	}
 	return nil

@@ -12,7 +12,8 @@ import (
 )
 
 // Preservation keeps what is held of some accounts in some categories from the sweeper and from erasure, for a case, until an end.
-// It copies nothing and opens nothing: to see what it keeps takes a grant like any other.
+// Logs are kept in place; states, which their owner may change, are copied when the hold is placed. It opens nothing: to see what it
+// keeps takes a grant like any other.
 type Preservation struct {
 	Case       string
 	Accounts   []string // bare JIDs
@@ -25,6 +26,7 @@ type HoldState struct {
 	ID string
 	Preservation
 	Placed   time.Time
+	Copied   time.Time // when states were copied; zero: not yet
 	Ended    time.Time // zero: in force
 	Why      string    // "expired" or "released"
 	Swept    time.Time // when what only it kept was deleted; zero: not yet
@@ -67,6 +69,13 @@ func (g *Gate) Hold(ctx context.Context, tx *store.Tx, p Preservation) (string, 
 			}
 		}
 	}
+	tx.AfterCommit(func() {
+		g.r.clock.AfterFunc(0, func() {
+			if err := g.r.preserve(context.Background()); err != nil {
+				g.r.log.Error("a preservation has no copy yet; the next sweep tries again", "hold", id, "err", err)
+			}
+		})
+	})
 	return id, nil
 }
 
@@ -107,7 +116,7 @@ func endHolds(ctx context.Context, tx *store.Tx, where, why string, now time.Tim
 
 // Holds lists the preservations of a case, oldest first. After the term of case files they are gone.
 func (g *Gate) Holds(ctx context.Context, r store.Reader, caseID string) ([]HoldState, error) {
-	rows, err := r.Query(ctx, `SELECT h.id, h.placed, h.until, h.ended, h.why, h.swept, h.scrubbed, a.account, a.category
+	rows, err := r.Query(ctx, `SELECT h.id, h.placed, h.copied, h.until, h.ended, h.why, h.swept, h.scrubbed, a.account, a.category
 		FROM gate_hold h JOIN gate_hold_account a ON a.hold = h.id WHERE h.case_id = $1 ORDER BY h.placed, h.id, a.account, a.category`, caseID)
 	if err != nil {
 		return nil, fmt.Errorf("records: reading holds: %w", err)
@@ -116,12 +125,12 @@ func (g *Gate) Holds(ctx context.Context, r store.Reader, caseID string) ([]Hold
 	var out []HoldState
 	for rows.Next() {
 		var id, why, account, category string
-		var placed, until, ended, swept, scrubbed int64
-		if err := rows.Scan(&id, &placed, &until, &ended, &why, &swept, &scrubbed, &account, &category); err != nil {
+		var placed, copied, until, ended, swept, scrubbed int64
+		if err := rows.Scan(&id, &placed, &copied, &until, &ended, &why, &swept, &scrubbed, &account, &category); err != nil {
 			return nil, fmt.Errorf("records: reading holds: %w", err)
 		}
 		if len(out) == 0 || out[len(out)-1].ID != id {
-			out = append(out, HoldState{ID: id, Preservation: Preservation{Case: caseID, Until: moment(until)}, Placed: moment(placed),
+			out = append(out, HoldState{ID: id, Preservation: Preservation{Case: caseID, Until: moment(until)}, Placed: moment(placed), Copied: moment(copied),
 				Ended: moment(ended), Why: why, Swept: moment(swept), Scrubbed: moment(scrubbed)})
 		}
 		h := &out[len(out)-1]

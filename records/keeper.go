@@ -80,6 +80,9 @@ func (k *Keeper) Sweep(ctx context.Context) (Swept, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := Swept{Deleted: map[string]int64{}}
+	if err := k.r.preserve(ctx); err != nil {
+		return s, fmt.Errorf("records: sweeping: %w", err) // first what must not be lost
+	}
 	now := k.r.clock.Now()
 	err := k.r.db.Write(ctx, func(tx *store.Tx) error {
 		var err error
@@ -306,19 +309,22 @@ func execAll(ctx context.Context, tx *store.Tx, now time.Time, texts ...string) 
 	return nil
 }
 
+// The window of those who need none.
+var beginning, end = time.Unix(0, 0).UTC(), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // Own shows a person what is held about them: every datum that can be produced, by the same exports, without a window. The caller
 // must have authenticated the person as the account's holder. What was recorded before the call is in it: sign-ins are written down
-// without making the app wait, so the call lets the queue of writes go first.
+// without making the app wait, so the call lets the queue of writes go first. Copies that a preservation made are not in it: their
+// being there would tell of a request that an order may forbid to tell of.
 func (k *Keeper) Own(ctx context.Context, account string, into Sink) error {
 	if err := k.r.db.Write(ctx, func(*store.Tx) error { return nil }); err != nil {
 		return fmt.Errorf("records: reading one's own: %w", err)
 	}
-	from, to := time.Unix(0, 0).UTC(), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, d := range k.r.data() {
 		if d.Export == nil {
 			continue
 		}
-		o := &Opened{account: account, from: from, to: to, read: k.r.db, open: true}
+		o := &Opened{account: account, from: beginning, to: end, read: k.r.db, open: true}
 		if _, err := export(ctx, d, o, into); err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -130,6 +131,8 @@ type Records struct {
 	places   *Places
 	m        meters
 	declared atomic.Pointer[declared]
+
+	preserving sync.Mutex // one copy at a time
 }
 
 type declared struct {

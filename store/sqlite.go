@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -27,6 +28,8 @@ type sqlite struct {
 	e      *engine
 	path   string
 	writer *sql.DB
+
+	checkpoints sync.Mutex // two at once: the second is told "busy" and does not wait
 }
 
 func openSQLite(ctx context.Context, e *engine, path string) error {
@@ -183,7 +186,9 @@ func (s *sqlite) checkpoint(stop <-chan struct{}, done chan<- struct{}) {
 		if s.e.grown.Swap(0) == 0 {
 			continue
 		}
+		s.checkpoints.Lock()
 		log, moved, err := c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+		s.checkpoints.Unlock()
 		if fatal(err) {
 			s.e.fail(fmt.Errorf("checkpoint: %w", err))
 			return
@@ -197,6 +202,8 @@ func (s *sqlite) checkpoint(stop <-chan struct{}, done chan<- struct{}) {
 
 // truncate empties the write-ahead log; readers hold it up for at most the busy timeout.
 func (s *sqlite) truncate(ctx context.Context, c *sql.Conn) error {
+	s.checkpoints.Lock()
+	defer s.checkpoints.Unlock()
 	var busy, log, moved int
 	err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &moved)
 	if err == nil && busy != 0 {
