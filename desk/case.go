@@ -260,6 +260,9 @@ func (c Case) runs(k Clock) bool {
 func (c Case) NextDue() time.Time {
 	var due time.Time
 	for _, k := range c.Clocks {
+		if k.Name == deadline.Gag && !c.Gag.Defect() {
+			continue // it ends by itself, nobody is late with it
+		}
 		if c.runs(k) && !k.NotBefore && k.Name != deadline.Objection && (due.IsZero() || k.Due.Before(due)) {
 			due = k.Due
 		}

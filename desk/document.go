@@ -33,8 +33,10 @@ func newDocumentID() string {
 	return fmt.Sprintf("d-%x", k[:8])
 }
 
+// casesWith lists other cases with the same document. A sealed case is not named: it does not exist for whoever is not on its team.
 func casesWith(ctx context.Context, tx *store.Tx, caseID string, mark []byte) ([]string, error) {
-	rows, err := tx.Query(ctx, `SELECT DISTINCT case_id FROM desk_document WHERE mark = $1 AND case_id <> $2 ORDER BY case_id LIMIT 20`, mark, caseID)
+	rows, err := tx.Query(ctx, `SELECT DISTINCT d.case_id FROM desk_document d JOIN desk_case c ON c.id = d.case_id
+		WHERE d.mark = $1 AND d.case_id <> $2 AND c.sealed = 0 ORDER BY d.case_id LIMIT 20`, mark, caseID)
 	if err != nil {
 		return nil, fmt.Errorf("desk: comparing documents: %w", err)
 	}

@@ -187,7 +187,7 @@ func (d *Desk) deliver(ctx context.Context, o outItem) error {
 	}
 	send := !c.Erased && (o.kind == outNotice && c.State == NoticeDue || o.kind == outWarn && slices.Contains(producing, c.State))
 	now := d.d.Clock.Now()
-	if o.kind == outWarn && c.State == Standstill || c.Gag.In(now) && send {
+	if o.kind == outWarn && (c.State == Standstill || c.Frozen) || c.Gag.In(now) && send {
 		return nil // later: nobody is told while nothing is given, or while an order bars it
 	}
 	if send {

@@ -75,6 +75,7 @@ var reasons = []Reason{
 	{"notice.late", "it was delivered already, or is not decided yet", "user notice: objection", false, false},
 	{"notice.objection", "the person objected: counsel decides first", "user notice: objection", false, false},
 	{"emergency.follow_up", "legal process must follow an emergency; the case waits for it until its term", "emergency: follow-up within 72 hours", false, false},
+	{"deadline.standstill", "nothing may be sent before the stand-still is over", "Regulation (EU) 2023/1543 Article 10(2)", false, false},
 	{"delivery.used", "the package was downloaded: a link works once", "delivery: single use", false, false},
 	{"delivery.expired", "the link has expired", "delivery: term", false, false},
 	{"hold.none", "nothing is preserved", "18 USC 2703(f)", false, false},

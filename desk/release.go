@@ -229,13 +229,6 @@ func (t *turn) signRelease(x SignRelease) error {
 	if err != nil {
 		return err
 	}
-	a, err := registry.GetAgency(t.ctx, t.tx, t.c.Request.Agency)
-	if err != nil {
-		return err
-	}
-	if !a.Suspended.IsZero() {
-		return refuse("auth.suspended", a.Name)
-	}
 	p := t.c.Package
 	role := slot(t.who, p.Signatures, registry.Reviewer, registry.Approver, "", x.As)
 	if usual := slot(t.who, p.Signatures, registry.Reviewer, registry.Approver, "", t.c.usual(t.who)); x.As == "" && usual != "" {

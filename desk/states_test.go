@@ -196,7 +196,7 @@ func TestReasons(t *testing.T) {
 		}
 		seen[r.Code] = true
 	}
-	code := regexp.MustCompile(`"((?:request|policy|standing|state|sign|scope|screen|auth|notice|delivery|hold|reason|text|form|extraction|emergency)\.[a-z_]+)"`)
+	code := regexp.MustCompile(`"((?:request|policy|standing|state|sign|scope|screen|auth|notice|delivery|hold|reason|text|form|extraction|emergency|deadline)\.[a-z_]+)"`)
 	for _, dir := range []string{".", "intake", "policy", "registry", "standing", "diligence"} {
 		files, err := os.ReadDir(dir)
 		must(t, err)

@@ -128,6 +128,15 @@ func (t *turn) check(command string) (*Row, error) {
 	if code := bars(t.c, t.who, command, t.now, m); code != "" {
 		return nil, refuse(code, command)
 	}
+	if command == "extract" || command == "sign_release" {
+		a, err := registry.GetAgency(t.ctx, t.tx, t.c.Request.Agency)
+		if err != nil {
+			return nil, err
+		}
+		if !a.Suspended.IsZero() {
+			return nil, refuse("auth.suspended", a.Name)
+		}
+	}
 	return row, nil
 }
 
@@ -386,6 +395,9 @@ func barsRelease(c Case, a Actor, now time.Time, m standing.Match) string {
 	}
 	if m.Binds() {
 		return m.Code()
+	}
+	if k, ok := c.Clock(deadline.Hold); ok && now.Before(k.Due) {
+		return "deadline.standstill"
 	}
 	if c.tellsFirst(now) {
 		switch {

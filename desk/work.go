@@ -115,7 +115,7 @@ func (d *Desk) alarms(ctx context.Context) error {
 
 // Alarm is something that someone has to look at.
 type Alarm struct {
-	Code string // standing.lapsed, case.overdue
+	Code string // standing.lapsed, message.undelivered, case.overdue
 	ID   string // of the record or case
 	Text string
 	At   time.Time
@@ -134,6 +134,13 @@ func (d *Desk) Alarms(ctx context.Context, by Actor) ([]Alarm, error) {
 			out = append(out, Alarm{Code: "standing.lapsed", ID: r.ID, At: r.Review, Text: "The review date of a standing has passed. It stays in force until a new record is signed."})
 		}
 	}
+	late, err := d.undelivered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if late > 0 {
+		out = append(out, Alarm{Code: "message.undelivered", At: now, Text: fmt.Sprintf("%d messages could not be sent in five attempts.", late)})
+	}
 	p, err := d.Queue(ctx, by, Filter{Overdue: true, Limit: 100})
 	if err != nil {
 		return nil, err
@@ -142,4 +149,12 @@ func (d *Desk) Alarms(ctx context.Context, by Actor) ([]Alarm, error) {
 		out = append(out, Alarm{Code: "case.overdue", ID: l.ID, At: l.Due, Text: "A term of the case has passed."})
 	}
 	return out, nil
+}
+
+// undelivered counts the messages that were tried five times in vain.
+func (d *Desk) undelivered(ctx context.Context) (n int, err error) {
+	if err := d.d.DB.QueryRow(ctx, `SELECT count(*) FROM desk_outbox WHERE done = 0 AND tries >= 5`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("desk: counting messages: %w", err)
+	}
+	return n, nil
 }

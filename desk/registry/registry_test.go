@@ -188,6 +188,9 @@ func TestRoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if ps, err := r.Proposals(ctx); err != nil || len(ps) != 1 || ps[0].ID != id || ps[0].Roles[0] != Approver {
+		t.Errorf("waiting: %+v %v", ps, err)
+	}
 	if err := r.ConfirmRoles(ctx, "adam", id); code(err) != "sign.same_person" {
 		t.Errorf("by the same person: %v", err)
 	}

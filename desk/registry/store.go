@@ -276,3 +276,36 @@ func (r *Registry) History(ctx context.Context, limit int) ([]Change, error) {
 	}
 	return out, rows.Err()
 }
+
+// Proposal is a change of roles that waits for the second person.
+type Proposal struct {
+	ID       string
+	Person   string
+	Roles    []Role
+	Proposer string
+	At       time.Time
+}
+
+// Proposals lists the changes of roles that wait, oldest first.
+func (r *Registry) Proposals(ctx context.Context) ([]Proposal, error) {
+	rows, err := r.db.Query(ctx, `SELECT id, person, roles, proposer, at FROM registry_proposal WHERE confirmed = 0 ORDER BY at, id`)
+	if err != nil {
+		return nil, fmt.Errorf("registry: listing proposals: %w", err)
+	}
+	defer rows.Close()
+	var out []Proposal
+	for rows.Next() {
+		var p Proposal
+		var roles string
+		var at int64
+		if err := rows.Scan(&p.ID, &p.Person, &roles, &p.Proposer, &at); err != nil {
+			return nil, fmt.Errorf("registry: listing proposals: %w", err)
+		}
+		p.At = unstamp(at)
+		for _, s := range strings.Fields(roles) {
+			p.Roles = append(p.Roles, Role(s))
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
