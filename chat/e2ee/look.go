@@ -1,7 +1,6 @@
 package e2ee
 
 import (
-	"encoding/base64"
 	"regexp"
 	"strings"
 
@@ -178,17 +177,24 @@ func number(s string) bool {
 	return s != "" && len(s) <= 10 && strings.Trim(s, "0123456789") == ""
 }
 
-// base64ed reports text that is base64 of at least one byte. Lines may be broken; a space inside would let sentences pass.
+// base64ed reports text that is base64 of at least one byte, padded or not. Lines may be broken; a space inside would let sentences
+// pass. It runs for each key of each message, so it decodes nothing.
 func base64ed(s string) bool {
-	s = strings.NewReplacer("\n", "", "\r", "").Replace(strings.TrimSpace(s))
-	if s == "" {
-		return false
+	digits, pads := 0, 0
+	for _, c := range []byte(strings.TrimSpace(s)) {
+		switch {
+		case c == '\n', c == '\r':
+		case c == '=':
+			pads++
+		case pads > 0:
+			return false
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '+', c == '/':
+			digits++
+		default:
+			return false
+		}
 	}
-	if _, err := base64.StdEncoding.DecodeString(s); err == nil {
-		return true
-	}
-	_, err := base64.RawStdEncoding.DecodeString(s)
-	return err == nil
+	return digits > 1 && digits%4 != 1 && (pads == 0 || pads <= 2 && (digits+pads)%4 == 0)
 }
 
 // armoured reports the body of an OpenPGP message: base64, and perhaps a line with its checksum.
