@@ -201,6 +201,14 @@ func TestLocation(t *testing.T) {
 			}
 		}
 	}
+	for jurisdiction, want := range map[string]bool{"HK": false, "US": true, "HK-X": false} { // Bob has no sign-in: nothing is known of him
+		for who, want := range map[string]bool{alice: want, bob: false} {
+			h.exec(`DELETE FROM records_signin WHERE ip = '10.0.0.1'`)
+			if got, err := h.Keeper.Elsewhere(t.Context(), who, jurisdiction); err != nil || got != want {
+				t.Errorf("%s is outside %s: %v %v, want %v", who, jurisdiction, got, err, want)
+			}
+		}
+	}
 	c.Location = filepath.Join(t.TempDir(), "none.mmdb")
 	if _, err := records.New(records.Deps{DB: h.db, Clock: h.clock, Log: slog.New(slog.DiscardHandler), Config: c, Verifier: h.keys, Standing: h.pause}); err == nil {
 		t.Error("a location file that is missing must stop the start")
