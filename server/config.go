@@ -9,6 +9,7 @@ import (
 	"writ/chat/blocking"
 	"writ/chat/e2ee"
 	"writ/chat/offline"
+	"writ/chat/pace"
 	"writ/chat/roster"
 	"writ/config"
 	"writ/desk"
@@ -37,6 +38,7 @@ type Config struct {
 	Archive  archive.Config  `toml:"archive" doc:"The message archive; how long it keeps is records.archive."`
 	Offline  offline.Config  `toml:"offline" doc:"Messages for people who are not online; how long they wait is records.offline."`
 	E2EE     e2ee.Config     `toml:"e2ee" doc:"End-to-end encryption of private conversations."`
+	Pace     pace.Config     `toml:"pace" doc:"How many people one account may begin to write to."`
 	Blocking blocking.Config `toml:"blocking" doc:"Block lists."`
 	Records  records.Config  `toml:"records" doc:"How long records are kept."`
 	Passkeys passkey.Config  `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`

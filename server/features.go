@@ -14,6 +14,7 @@ import (
 	"writ/chat/e2ee"
 	"writ/chat/mam"
 	"writ/chat/offline"
+	"writ/chat/pace"
 	"writ/chat/presence"
 	"writ/chat/pubsub"
 	"writ/chat/register"
@@ -47,6 +48,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		found.Feature(), // sees each presence's capabilities before the presence room takes it
 		blocks.Feature(),
 		e2ee.New(h.Config.E2EE, h.Router).Feature(),
+		pace.New(h.Config.Pace, pace.Parts{Router: h.Router, Contacts: contacts, Clock: h.Clock, Log: h.Log, Metrics: h.Metrics}).Feature(),
 		contacts.Feature(),
 		seen.Feature(),
 		kept.Feature(),

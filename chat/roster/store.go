@@ -160,6 +160,12 @@ func (r *Roster) Subscribed(ctx context.Context, account, contact jid.JID) (bool
 	return i.State.Has(From), err
 }
 
+// Knows reports whether the address is in the account's roster, or may see its presence.
+func (r *Roster) Knows(ctx context.Context, account, other jid.JID) (bool, error) {
+	i, err := r.Item(ctx, r.DB, account, other)
+	return i.Listed || i.State.Has(From), err
+}
+
 // InGroup reports whether the contact is in one of the account's roster groups (XEP-0060 §4.5, access model roster).
 func (r *Roster) InGroup(ctx context.Context, account, contact jid.JID, groups []string) (bool, error) {
 	i, err := r.Item(ctx, r.DB, account, contact)
