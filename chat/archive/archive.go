@@ -141,6 +141,7 @@ func (a *Archive) shape(_ context.Context, e *feature.Envelope) {
 	})
 	v := Judge(e.Stanza)
 	e.Kind, e.Mute, e.NoStore = v.Kind, v.Mute, !v.Archive && !v.Offline
+	e.Judged, e.Archive, e.Waits = true, v.Archive, v.Offline
 }
 
 // owners are the local accounts whose archives a message belongs to; a zero one is none.
@@ -155,7 +156,7 @@ func (a *Archive) owners(e *feature.Envelope) (sender, recipient jid.JID) {
 }
 
 func (a *Archive) wants(e *feature.Envelope) bool {
-	if a.c.Off || e.Again || e.Stanza.Kind != stanza.Message || !Judge(e.Stanza).Archive {
+	if a.c.Off || e.Again || e.Stanza.Kind != stanza.Message || !VerdictOf(e).Archive {
 		return false
 	}
 	sender, recipient := a.owners(e)

@@ -3,6 +3,7 @@ package archive
 import (
 	"strings"
 
+	"writ/xmpp/feature"
 	"writ/xmpp/stanza"
 	"writ/xmpp/xml"
 )
@@ -59,6 +60,14 @@ func Judge(s *stanza.Stanza) Verdict {
 		v.Archive, v.Offline = false, false
 	}
 	return v
+}
+
+// VerdictOf is the verdict that Shape noted on the envelope; one that did not come by there is judged now.
+func VerdictOf(e *feature.Envelope) Verdict {
+	if e.Judged {
+		return Verdict{Kind: e.Kind, Archive: e.Archive, Offline: e.Waits, Mute: e.Mute}
+	}
+	return Judge(e.Stanza)
 }
 
 // kindOf names a chat or normal message by the most telling of its children.

@@ -114,7 +114,7 @@ func (o *Offline) shape(_ context.Context, e *feature.Envelope) {
 
 // wants is true for a message that may be kept and for which no connected session waits now.
 func (o *Offline) wants(e *feature.Envelope) bool {
-	if e.Stanza.Kind != stanza.Message || e.To.Local() == "" || !o.Router.Local(e.To) || !archive.Judge(e.Stanza).Offline {
+	if e.Stanza.Kind != stanza.Message || e.To.Local() == "" || !o.Router.Local(e.To) || !archive.VerdictOf(e).Offline {
 		return false
 	}
 	awake, _ := o.takers(e)
@@ -169,7 +169,7 @@ func (o *Offline) persist(ctx context.Context, tx *store.Tx, e *feature.Envelope
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO offline_message (account, position, at, sender, kind, size, spare, stanza) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (account, position) WHERE position > 0 DO UPDATE SET spare = excluded.spare`,
-		account.String(), position, store.Time(e.Time), e.From.Bare().String(), archive.Judge(e.Stanza).Kind, e.Stanza.Size(), spare, text)
+		account.String(), position, store.Time(e.Time), e.From.Bare().String(), archive.VerdictOf(e).Kind, e.Stanza.Size(), spare, text)
 	if err != nil {
 		return fmt.Errorf("offline: keeping: %w", err)
 	}

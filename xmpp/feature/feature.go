@@ -115,6 +115,9 @@ type Envelope struct {
 	// Set along the way.
 	Kind      string // what it is for the archive and the log: "chat", "encrypted", "receipt", "marker", "call", "headline", …
 	NoStore   bool   // hints, or a kind that is not kept
+	Judged    bool   // Kind, NoStore, Mute and the next two are set (by the archive's Shape)
+	Archive   bool   // goes into archives (XEP-0313 §6.1.1)
+	Waits     bool   // is kept for a recipient without a session (XEP-0160 §3)
 	ArchiveID int64  // the recipient's archive id (XEP-0359), set in Persist
 	SentID    int64  // the sender's own archive id
 	Offline   bool   // kept for a recipient without an available session
