@@ -8,7 +8,7 @@ import (
 	"writ/desk/deadline"
 )
 
-// Fold makes the case from its events. Events whose payload was erased, or that the reader may not open, fold to the same state,
+// Fold makes the case from its events. It takes any sequence without failing, also one that someone has tampered with; Fsck tells. Events whose payload was erased, or that the reader may not open, fold to the same state,
 // clocks and counts: everything that decides stands in the facts.
 func Fold(es []Event) Case {
 	var c Case
@@ -177,11 +177,17 @@ func (c *Case) hold(e Event) {
 			c.Effect = e.At
 		}
 	case EvHoldExtended:
-		h := *c.Hold
+		var h Preserved
+		if c.Hold != nil {
+			h = *c.Hold
+		}
 		h.Until, h.Extended = deref(e.Facts.Until), true
 		c.Hold = &h
 	default:
-		h := *c.Hold
+		var h Preserved
+		if c.Hold != nil {
+			h = *c.Hold
+		}
 		h.Ended, h.Why = e.At, e.Facts.Why
 		c.Hold = &h
 	}
@@ -226,13 +232,17 @@ func (c *Case) release(e Event, x *Detail) {
 			c.unpause(e.At)
 		}
 	case EvDownloaded:
-		p := *c.Package
-		p.Downloaded, p.Downloads = e.At, p.Downloads+1
-		c.Package = &p
+		if c.Package != nil {
+			p := *c.Package
+			p.Downloaded, p.Downloads = e.At, p.Downloads+1
+			c.Package = &p
+		}
 	case EvReissued:
-		p := *c.Package
-		p.Downloaded, p.Expires = time.Time{}, deref(e.Facts.Expires)
-		c.Package = &p
+		if c.Package != nil {
+			p := *c.Package
+			p.Downloaded, p.Expires = time.Time{}, deref(e.Facts.Expires)
+			c.Package = &p
+		}
 	case EvWarnQueued:
 		c.Notice.Queued = e.At
 	case EvWarned:

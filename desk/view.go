@@ -175,7 +175,9 @@ func (d *Desk) offers(ctx context.Context, r store.Reader, c Case, who Actor) ([
 				o.Sign, o.Hash = true, c.Proposal.Hash
 			}
 		case "sign_release":
-			o.Sign, o.Hash = true, c.Package.Hash
+			if c.Package != nil {
+				o.Sign, o.Hash = true, c.Package.Hash
+			}
 		case "admit":
 			if e, ok := m.Record.Exception("", c.subject()); ok {
 				with := c
