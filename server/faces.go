@@ -12,6 +12,7 @@ import (
 	"writ/web/admin"
 	"writ/web/chat"
 	"writ/web/join"
+	"writ/web/portal"
 	"writ/web/public"
 	"writ/web/session"
 	"writ/web/ui"
@@ -63,9 +64,16 @@ func (h *House) buildFaces(context.Context) error {
 		return err
 	}
 	private.Handle(admin.Path, operator)
+	ask := portal.Options{Desk: h.Desk, Sessions: h.Sessions, Domain: h.Domain.String(), Provider: h.Config.Desk.Provider, Clock: h.Clock, Log: h.Log}
+	requester, err := portal.Handler(ask)
+	if err != nil {
+		return err
+	}
+	private.Handle(portal.Path, requester)
+	private.Handle(portal.APIPath, portal.API(ask))
 	private.Handle("/", h.Sessions.Handler())
 	wrapped := h.Sessions.Wrap(private)
-	for _, path := range append(session.Paths(), admin.Path) {
+	for _, path := range append(session.Paths(), admin.Path, portal.Path, portal.APIPath) {
 		mux.Handle(path, wrapped)
 	}
 	h.pages = mux
