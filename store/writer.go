@@ -45,7 +45,6 @@ type engine struct {
 	failOnce sync.Once
 	failErr  error // set before failed is closed
 	closed   atomic.Bool
-	closeErr error
 	onClose  []func() error
 
 	mu     sync.Mutex

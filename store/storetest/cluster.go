@@ -118,12 +118,12 @@ func startGuard(dir string, who *syscall.Credential) error {
 	if err != nil {
 		return err
 	}
-	held = in
+	held = append(held, in)
 	return cmd.Start()
 }
 
 // held keeps the guard's pipe open for the life of the process.
-var held io.Closer
+var held []io.Closer
 
 func withParam(base, key, value string) string {
 	u, err := url.Parse(base)
