@@ -20,6 +20,7 @@ type adminCommand struct {
 	Invite inviteCommand `cmd:"" help:"Make an invitation: a link with which people register."`
 	User   userCommand   `cmd:"" help:"Make, change and delete accounts."`
 	Staff  staffCommand  `cmd:"" help:"Add the first people of the desk."`
+	Report reportCommand `cmd:"" help:"Correct a published report."`
 }
 
 // withHouse runs f on the house and closes it.

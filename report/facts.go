@@ -172,34 +172,23 @@ func (r *Reports) Correct(ctx context.Context, p Period, reason string) error {
 	if reason == "" {
 		return errors.New("report: a correction needs a reason; it is published")
 	}
-	from, to, err := p.Span()
+	now := r.d.Clock.Now()
+	cases, err := r.casesAt(ctx, p, now)
 	if err != nil {
 		return err
 	}
-	now := r.d.Clock.Now()
-	cases, err := r.d.Source.Received(ctx, from, to, now)
-	if err != nil {
-		return fmt.Errorf("report: correcting %s: %w", p, err)
-	}
 	version := 0
 	err = r.d.DB.Write(ctx, func(tx *store.Tx) error {
-		last, err := lastClosing(ctx, tx, p)
+		last, changed, err := changesOf(ctx, tx, p, cases)
 		if err != nil {
 			return err
-		}
-		if last.version == 0 {
-			return ErrNotClosed
 		}
 		version = last.version + 1
-		old, err := factsOf(ctx, tx, p, last.version)
-		if err != nil {
-			return err
+		var facts []fact
+		for _, c := range changed {
+			facts = append(facts, c.now)
 		}
-		changed, err := changedFacts(p, version, cases, old)
-		if err != nil {
-			return err
-		}
-		return r.keep(ctx, tx, closing{period: p, version: version, cutoff: now, reason: reason, bands: last.bands}, changed)
+		return r.keep(ctx, tx, closing{period: p, version: version, cutoff: now, reason: reason, bands: last.bands}, facts)
 	})
 	if err != nil {
 		return fmt.Errorf("report: correcting %s: %w", p, err)
@@ -208,13 +197,72 @@ func (r *Reports) Correct(ctx context.Context, p Period, reason string) error {
 	return nil
 }
 
+// Change is a fact that a correction would replace.
+type Change struct{ Was, Now verify.Fact }
+
+// Changes says what Correct would change now, and changes nothing.
+func (r *Reports) Changes(ctx context.Context, p Period) ([]Change, error) {
+	cases, err := r.casesAt(ctx, p, r.d.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	_, changed, err := changesOf(ctx, r.d.DB, p, cases)
+	if err != nil {
+		return nil, fmt.Errorf("report: comparing %s: %w", p, err)
+	}
+	var all []Change
+	for _, c := range changed {
+		was, err := verify.ParseFact(c.was.text)
+		if err != nil {
+			return nil, fmt.Errorf("report: comparing %s: %w", p, err)
+		}
+		now, err := verify.ParseFact(c.now.text)
+		if err != nil {
+			return nil, fmt.Errorf("report: comparing %s: %w", p, err)
+		}
+		all = append(all, Change{was, now})
+	}
+	return all, nil
+}
+
+func (r *Reports) casesAt(ctx context.Context, p Period, at time.Time) ([]Case, error) {
+	from, to, err := p.Span()
+	if err != nil {
+		return nil, err
+	}
+	cases, err := r.d.Source.Received(ctx, from, to, at)
+	if err != nil {
+		return nil, fmt.Errorf("report: reading the cases of %s: %w", p, err)
+	}
+	return cases, nil
+}
+
+// changesOf gives the last closing of a period, and the opened facts of it that the cases now say otherwise.
+func changesOf(ctx context.Context, r store.Reader, p Period, cases []Case) (closing, []changedFact, error) {
+	last, err := lastClosing(ctx, r, p)
+	if err != nil {
+		return last, nil, err
+	}
+	if last.version == 0 {
+		return last, nil, ErrNotClosed
+	}
+	old, err := factsOf(ctx, r, p, last.version)
+	if err != nil {
+		return last, nil, err
+	}
+	changed, err := changedFacts(p, last.version+1, cases, old)
+	return last, changed, err
+}
+
+type changedFact struct{ was, now fact }
+
 // changedFacts are the opened facts of old that the cases now say otherwise.
-func changedFacts(p Period, version int, cases []Case, old []fact) ([]fact, error) {
+func changedFacts(p Period, version int, cases []Case, old []fact) ([]changedFact, error) {
 	byCase := map[string]fact{}
 	for _, f := range old {
 		byCase[f.caseID] = f
 	}
-	var changed []fact
+	var changed []changedFact
 	for _, c := range cases {
 		before, ok := byCase[c.ID]
 		if !ok || !before.opened || c.Erased {
@@ -232,7 +280,7 @@ func changedFacts(p Period, version int, cases []Case, old []fact) ([]fact, erro
 		if err != nil {
 			return nil, err
 		}
-		changed = append(changed, f)
+		changed = append(changed, changedFact{before, f})
 	}
 	return changed, nil
 }

@@ -372,6 +372,10 @@ func TestACorrectionIsANewVersion(t *testing.T) {
 		if err := o.rep.Correct(ctx, "2019-H2", ""); err == nil {
 			t.Error("a correction without a reason")
 		}
+		changes, err := o.rep.Changes(ctx, "2019-H2")
+		if err != nil || len(changes) != 1 || changes[0].Was.Disposition != verify.Refused || changes[0].Now.Disposition != verify.Produced {
+			t.Errorf("what would change: %+v, %v", changes, err)
+		}
 		if err := o.rep.Correct(ctx, "2019-H2", "a refusal was taken back"); err != nil {
 			t.Fatal(err)
 		}
