@@ -247,7 +247,11 @@ func (r *run) unordered(p *player, text string) error {
 	for len(want) > 0 {
 		got, err := p.take()
 		if err != nil {
-			return fmt.Errorf("%d are missing: %w", len(want), err)
+			var left []byte
+			for _, w := range want {
+				left = w.AppendTo(append(left, '\n'), xml.Client)
+			}
+			return fmt.Errorf("missing: %w%s", err, left)
 		}
 		found, why := -1, ""
 		for i, w := range want {

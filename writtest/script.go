@@ -83,6 +83,9 @@ func (s *script) add(st statement) error {
 	case "config":
 		s.config, s.own = append(s.config, rest), true
 		return nil
+	case "alone":
+		s.own = true
+		return nil
 	case "advance":
 		s.own, s.clock = true, true
 	case "restart":
