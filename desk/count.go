@@ -43,7 +43,8 @@ func (d *Desk) Received(ctx context.Context, from, to, cutoff time.Time) ([]Coun
 
 // Unsealed gives the requests received before from whose order not to tell ended in [from, to), as they stand at to.
 func (d *Desk) Unsealed(ctx context.Context, from, to time.Time) ([]Counted, error) {
-	all, err := d.counted(ctx, `c.received < $2`, to, store.Time(from))
+	// Only those that ever were under an order are folded.
+	all, err := d.counted(ctx, `c.received < $2 AND EXISTS (SELECT 1 FROM desk_event g WHERE g.case_id = c.id AND g.kind IN ('received', 'gag_set') AND g.facts LIKE '%"gagged":true%')`, to, store.Time(from))
 	if err != nil {
 		return nil, err
 	}

@@ -138,6 +138,15 @@ func (d *Desk) party(ctx context.Context, tx *store.Tx, who Actor, f Filing, now
 	if !p.Active(now) || !a.Suspended.IsZero() {
 		return f, refuse("auth.suspended", p.ID)
 	}
+	if p.Verified.IsZero() { // a new account that nobody has called back floods no queue
+		var waiting int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM desk_case WHERE officer = $1 AND open = 1`, p.ID).Scan(&waiting); err != nil {
+			return f, fmt.Errorf("desk: counting an officer's cases: %w", err)
+		}
+		if waiting >= registry.CoolDown {
+			return f, refuse("auth.cooldown", fmt.Sprintf("%d requests wait", waiting))
+		}
+	}
 	if f.Jurisdiction == "" {
 		f.Jurisdiction = a.Jurisdiction
 	}

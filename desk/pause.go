@@ -104,7 +104,8 @@ func (d *Desk) announce(ctx context.Context, tx *store.Tx, r standing.Record) er
 }
 
 // sweepStanding puts the open cases that a new standing meets into stand-still. What comes later is bound when it comes, so this
-// looks at the cases only when the records in force are others than the last time.
+// looks at the cases only when the records in force are others than the last time. It stops some at a time, so that a long queue does
+// not keep an emergency waiting, and goes on with the next tick.
 func (d *Desk) sweepStanding(ctx context.Context) error {
 	rs, err := d.standings.Now(ctx)
 	if err != nil {
@@ -118,41 +119,51 @@ func (d *Desk) sweepStanding(ctx context.Context) error {
 	if now == d.swept {
 		return nil
 	}
+	left := sweepAtOnce
 	for _, r := range rs {
 		if r.Stage == standing.Open {
 			continue
 		}
-		ids, err := d.meets(ctx, r)
+		ids, err := d.meets(ctx, r, left)
 		if err != nil {
 			return err
 		}
+		left -= len(ids)
 		for _, id := range ids {
 			if err := d.turnSystem(ctx, id, func(t *turn) error { return nil }); err != nil {
 				return fmt.Errorf("desk: binding %s: %w", id, err)
 			}
 		}
 	}
+	if left <= 0 {
+		d.wake()
+		return nil
+	}
 	d.swept = now
 	return nil
 }
 
-// meets lists open cases in the scope of a record that it would stop and that it has not stopped yet.
-func (d *Desk) meets(ctx context.Context, r standing.Record) ([]string, error) {
+// sweepAtOnce is how many cases one tick puts into stand-still.
+const sweepAtOnce = 500
+
+// meets lists open cases, at most so many, in the scope of a record that it would stop and that it has neither stopped nor let through.
+func (d *Desk) meets(ctx context.Context, r standing.Record, most int) ([]string, error) {
 	states := join(early, inReview, producing)
 	if r.Stage == standing.ProductionPaused {
 		states = producing
 	}
-	args := make([]any, len(states))
-	for i, s := range states {
-		args[i] = string(s)
+	args := []any{r.ID}
+	for _, s := range states {
+		args = append(args, string(s))
 	}
-	rows, err := d.d.DB.Query(ctx, `SELECT id, service, jurisdiction, instrument, agency, received FROM desk_case WHERE state IN `+store.In(1, len(args))+` ORDER BY id`, args...)
+	rows, err := d.d.DB.Query(ctx, `SELECT id, service, jurisdiction, instrument, agency, received FROM desk_case WHERE state IN `+store.In(2, len(states))+`
+		AND NOT EXISTS (SELECT 1 FROM standing_admission a WHERE a.case_id = desk_case.id AND a.record = $1) ORDER BY urgent DESC, id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("desk: finding cases of a standing: %w", err)
 	}
 	defer rows.Close()
 	var out []string
-	for rows.Next() {
+	for len(out) < most && rows.Next() {
 		var s standing.Subject
 		var received int64
 		if err := rows.Scan(&s.Case, &s.Service, &s.Jurisdiction, &s.Instrument, &s.Agency, &received); err != nil {

@@ -69,7 +69,7 @@ var reasons = []Reason{
 	{"screen.unknown_flag", "no such flag", "rights screening", false, false},
 	{"auth.callback", "a call-back on the registry's number is needed", "registry: call-back", false, false},
 	{"auth.suspended", "the agency, officer or member of staff is suspended or expired", "registry", false, false},
-	{"auth.cooldown", "a new officer account waits for its first call-back", "registry: cool-down", false, false},
+	{"auth.cooldown", "a new account has so many requests waiting that its first call-back has to come first", "registry: cool-down", false, false},
 	{"notice.wait", "the person was told and may object until the date shown", "user notice: seven days before delivery", false, false},
 	{"notice.missing", "the person has not been told and no order bars it", "user notice", false, false},
 	{"notice.late", "it was delivered already, or is not decided yet", "user notice: objection", false, false},

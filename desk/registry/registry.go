@@ -60,6 +60,7 @@ const SystemPerson = "system"
 const (
 	OfficerTerm  = 365 * 24 * time.Hour // an officer's account expires after this
 	CallBackTerm = 180 * 24 * time.Hour // a call-back confirms an officer for this long
+	CoolDown     = 3                    // so many requests of an officer may wait until their first call-back
 )
 
 // Agency is a public body that files requests.
