@@ -56,6 +56,12 @@ func EraseRows(c schedule.Category, table string, accountColumns ...string) func
 	}
 }
 
+// Unheld is the condition, for a delete from the table, that no account named in the columns is held; the category is parameter n.
+func Unheld(table string, n int, accountColumns ...string) string {
+	mustIdentify(table, accountColumns)
+	return unheld(table, n, accountColumns)
+}
+
 // unheld is the condition that no account of the row is held for the category in parameter n.
 func unheld(table string, n int, accountColumns []string) string {
 	var conds []string

@@ -3,6 +3,7 @@
 //
 // Invariants:
 //   - A message is one row, shared by both parties' archives; an insert costs the same however large the archive is, and so does a page.
+//     What is written now stands together in a bucket of the index (span.go).
 //   - Positions are given inside the transaction by the one writer: their order is the order of commits and of deliveries
 //     (XEP-0313 §3.1), and times never go back along it.
 //   - Ids are opaque, never reused, and valid in one archive only (XEP-0313 §3, XEP-0359 §6).
@@ -73,6 +74,7 @@ type Archive struct {
 	c     Config
 	ids   ids
 	prefs prefsCache
+	spans spans
 	last  atomic.Int64 // time of the newest row
 }
 

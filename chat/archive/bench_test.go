@@ -15,11 +15,31 @@ import (
 	"writ/xmpp/xml"
 )
 
-// filled is an archive of n messages between 1,000 accounts.
+// filled is an archive of n messages between 1,000 accounts, older ones written in one go.
 func filled(b *testing.B, n int) *Archive {
 	b.Helper()
 	a := start(b, storetest.SQLite(b))
-	fill(b, a, n)
+	body := omemo(account(1), account(8)).AppendTo(nil, xml.Client)
+	for from := 0; from < n; from += 50_000 {
+		err := a.DB.Write(b.Context(), func(tx *store.Tx) error {
+			for _, text := range []string{
+				`WITH RECURSIVE n(i) AS (SELECT $1 + 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
+				INSERT INTO archive_stanza (id, at, sender, recipient, kind, size, stanza)
+				SELECT i, $3 + i * 1000000, 'user' || (i % 1000) || '@writ.example', 'user' || ((i * 7 + 1) % 1000) || '@writ.example', 'encrypted', 600, $4 FROM n`,
+				`INSERT INTO archive_entry (bucket, account, id, peer) SELECT id >> 14, sender, id, recipient FROM archive_stanza WHERE id > $1 AND id <= $2 AND $3 > 0 AND $4 IS NOT NULL`,
+				`INSERT INTO archive_entry (bucket, account, id, peer) SELECT id >> 14, recipient, id, sender FROM archive_stanza WHERE id > $1 AND id <= $2 AND sender <> recipient AND $3 > 0 AND $4 IS NOT NULL`,
+				`INSERT INTO archive_span (account, bucket) SELECT account, bucket FROM archive_entry WHERE bucket >= $1 >> 14 AND bucket <= $2 >> 14 AND $3 > 0 AND $4 IS NOT NULL ON CONFLICT DO NOTHING`,
+			} {
+				if _, err := tx.Exec(b.Context(), text, from, min(from+50_000, n), store.Time(begin), body); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
 	return a
 }
 
@@ -41,8 +61,8 @@ func fill(b *testing.B, a *Archive, n int) {
 	var wait sync.WaitGroup
 	wait.Add(n)
 	for i := range n {
-		from, to := account(i), account(i*7+1)
-		e := &feature.Envelope{Stanza: omemo(from, to), From: from, To: to, Time: begin.Add(time.Duration(i) * time.Second)}
+		from, to := account(i*31), account(i*77+1)
+		e := &feature.Envelope{Stanza: omemo(from, to), From: from, To: to, Time: begin.Add(1000 * time.Hour)}
 		a.DB.Enqueue(func(tx *store.Tx) error { return a.persist(b.Context(), tx, e) }, func(err error) {
 			if err != nil {
 				b.Error(err)

@@ -17,7 +17,7 @@ func (a *Archive) log() records.Datum {
 		Datum: schedule.Datum{
 			Name:     "messages",
 			Category: schedule.MessageLog,
-			Tables:   []string{"archive_stanza", "archive_entry"},
+			Tables:   []string{"archive_stanza", "archive_entry", "archive_span"},
 			Fields: []schedule.Field{
 				{Name: "time", Meaning: "When the server took the message."},
 				{Name: "from", Meaning: "The account that sent it."},
@@ -31,8 +31,9 @@ func (a *Archive) log() records.Datum {
 			Process:   schedule.CourtOrder,
 		},
 		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-			rows, err := o.Query(ctx, `SELECT s.at, s.sender, s.recipient, s.size, s.kind FROM archive_entry e JOIN archive_stanza s ON s.id = e.id
-				WHERE e.account = $1 AND s.at >= $2 AND s.at < $3 ORDER BY e.id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
+			rows, err := o.Query(ctx, `SELECT s.at, s.sender, s.recipient, s.size, s.kind FROM archive_span p
+				JOIN archive_entry e ON e.bucket = p.bucket AND e.account = p.account JOIN archive_stanza s ON s.id = e.id
+				WHERE p.account = $1 AND s.at >= $2 AND s.at < $3 ORDER BY e.id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
 			if err != nil {
 				return err
 			}
@@ -144,7 +145,7 @@ func (a *Archive) sweep(ctx context.Context, tx *store.Tx, before time.Time, hel
 					keep = true
 					continue
 				}
-				d, err := tx.Exec(ctx, `DELETE FROM archive_entry WHERE account = $1 AND id = $2`, account, s.id)
+				d, err := tx.Exec(ctx, `DELETE FROM archive_entry WHERE bucket = $1 AND account = $2 AND id = $3`, bucketOf(s.id), account, s.id)
 				if err != nil {
 					return 0, fmt.Errorf("archive: sweeping: %w", err)
 				}
@@ -161,8 +162,11 @@ func (a *Archive) sweep(ctx context.Context, tx *store.Tx, before time.Time, hel
 			}
 			n += d
 		}
-		if n > 0 || len(old) < piece {
+		if n > 0 {
 			return n, nil
+		}
+		if len(old) < piece {
+			return 0, a.sweepSpans(ctx, tx, before)
 		} // a piece of held rows alone: look further
 	}
 }
@@ -197,33 +201,76 @@ func oldest(ctx context.Context, tx *store.Tx, before time.Time, cursor int64) (
 	return l, rows.Err()
 }
 
+// sweepSpans forgets in which old buckets archives had entries. The newest bucket is left: it is remembered as written.
+func (a *Archive) sweepSpans(ctx context.Context, tx *store.Tx, before time.Time) error {
+	var first int64
+	if err := tx.QueryRow(ctx, `SELECT COALESCE(MIN(id), 0) FROM archive_stanza WHERE at >= $1`, store.Time(before)).Scan(&first); err != nil {
+		return fmt.Errorf("archive: sweeping: %w", err)
+	}
+	end := bucketOf(first)
+	if first == 0 { // nothing is left
+		end = a.spans.newest()
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM archive_span WHERE bucket < $1 AND NOT EXISTS (SELECT 1 FROM archive_entry e
+		WHERE e.bucket = archive_span.bucket AND e.account = archive_span.account)`, end)
+	if err != nil {
+		return fmt.Errorf("archive: sweeping: %w", err)
+	}
+	return nil
+}
+
 // erase deletes the account's archive and what others' archives hold of it, except what is held for them.
 func (a *Archive) erase(ctx context.Context, tx *store.Tx, account string) error {
-	ids, err := a.touching(ctx, tx, account)
-	if err != nil {
+	var first, last int64
+	if err := tx.QueryRow(ctx, `SELECT COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) FROM archive_stanza`).Scan(&first, &last); err != nil {
+		return fmt.Errorf("archive: erasing: %w", err)
+	}
+	for bucket := bucketOf(first); bucket <= bucketOf(last); bucket++ {
+		if err := eraseBucket(ctx, tx, account, bucket); err != nil {
+			return fmt.Errorf("archive: erasing: %w", err)
+		}
+	}
+	tx.AfterCommit(func() {
+		if j, err := jid.Parse(account); err == nil {
+			a.spans.forget(j)
+		}
+	})
+	if _, err := tx.Exec(ctx, `DELETE FROM archive_span WHERE account = $1`, account); err != nil {
+		return fmt.Errorf("archive: erasing: %w", err)
+	}
+	return nil
+}
+
+// eraseBucket deletes the entries of one bucket that name the account, and the messages that no archive holds any more.
+func eraseBucket(ctx context.Context, tx *store.Tx, account string, bucket int64) error {
+	ids, err := touching(ctx, tx, account, bucket)
+	if err != nil || len(ids) == 0 {
 		return err
 	}
-	if err := eraseEntries(ctx, tx, account); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM archive_entry WHERE bucket = $1 AND (account = $2 OR peer = $2) AND `+unheld,
+		bucket, account, string(schedule.MessageLog)); err != nil {
 		return err
 	}
 	for len(ids) > 0 {
 		n := min(len(ids), piece)
-		_, err := tx.Exec(ctx, `DELETE FROM archive_stanza WHERE id IN `+store.In(1, n)+` AND NOT EXISTS (SELECT 1 FROM archive_entry e
-			WHERE e.id = archive_stanza.id AND e.account IN (archive_stanza.sender, archive_stanza.recipient))`, ids[:n]...)
+		_, err := tx.Exec(ctx, `DELETE FROM archive_stanza WHERE id IN `+store.In(2, n)+` AND NOT EXISTS (SELECT 1 FROM archive_entry e
+			WHERE e.bucket = $1 AND e.id = archive_stanza.id AND e.account IN (archive_stanza.sender, archive_stanza.recipient))`,
+			append([]any{bucket}, ids[:n]...)...)
 		if err != nil {
-			return fmt.Errorf("archive: erasing: %w", err)
+			return err
 		}
 		ids = ids[n:]
 	}
 	return nil
 }
 
-var eraseEntries = records.EraseRows(schedule.MessageLog, "archive_entry", "account", "peer")
+var unheld = records.Unheld("archive_entry", 3, "account", "peer")
 
-func (a *Archive) touching(ctx context.Context, tx *store.Tx, account string) (ids []any, err error) {
-	rows, err := tx.Query(ctx, `SELECT id FROM archive_entry WHERE account = $1 UNION SELECT id FROM archive_entry WHERE peer = $1`, account)
+func touching(ctx context.Context, tx *store.Tx, account string, bucket int64) (ids []any, err error) {
+	rows, err := tx.Query(ctx, `SELECT id FROM archive_entry WHERE bucket = $1 AND account = $2 UNION SELECT id FROM archive_entry WHERE bucket = $1 AND peer = $2`,
+		bucket, account)
 	if err != nil {
-		return nil, fmt.Errorf("archive: erasing: %w", err)
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,7 +32,7 @@ type Message struct {
 // Entry is one archive that takes the message, and who the other party is in it (bare JIDs).
 type Entry struct{ Account, Peer jid.JID }
 
-// Append writes a message once, and an entry for each archive. It returns the position, which is greater than every other.
+// Append writes a message once, and an entry for each of one or two archives. It returns the position, which is greater than every other.
 func (a *Archive) Append(ctx context.Context, tx *store.Tx, m Message, into ...Entry) (id int64, err error) {
 	at := store.Time(m.Time)
 	for { // a clock that was set back, or a stanza that waited longer than the next, must not break the order of times
@@ -45,18 +47,31 @@ func (a *Archive) Append(ctx context.Context, tx *store.Tx, m Message, into ...E
 	if err != nil {
 		return 0, fmt.Errorf("archive: appending: %w", err)
 	}
-	switch len(into) {
-	case 1:
-		_, err = tx.Exec(ctx, `INSERT INTO archive_entry (account, id, peer) VALUES ($1, $2, $3)`,
-			into[0].Account.String(), id, into[0].Peer.String())
-	case 2:
-		_, err = tx.Exec(ctx, `INSERT INTO archive_entry (account, id, peer) VALUES ($1, $2, $3), ($4, $2, $5)`,
-			into[0].Account.String(), id, into[0].Peer.String(), into[1].Account.String(), into[1].Peer.String())
+	bucket := bucketOf(id)
+	text, args := `INSERT INTO archive_entry (bucket, id, account, peer) VALUES ($1, $2, $3, $4)`, []any{bucket, id}
+	for n, i := range into {
+		if n == 1 {
+			text += `, ($1, $2, $5, $6)`
+		}
+		args = append(args, i.Account.String(), i.Peer.String())
+		if err := a.span(ctx, tx, bucket, i.Account); err != nil {
+			return 0, fmt.Errorf("archive: appending: %w", err)
+		}
 	}
-	if err != nil {
+	if _, err := tx.Exec(ctx, text, args...); err != nil {
 		return 0, fmt.Errorf("archive: appending an entry: %w", err)
 	}
 	return id, nil
+}
+
+// span notes that an archive has entries in a bucket, unless that is known.
+func (a *Archive) span(ctx context.Context, tx *store.Tx, bucket int64, account jid.JID) error {
+	if a.spans.known(bucket, account) {
+		return nil
+	}
+	tx.AfterCommit(func() { a.spans.note(bucket, account) })
+	_, err := tx.Exec(ctx, `INSERT INTO archive_span (account, bucket) VALUES ($1, $2) ON CONFLICT DO NOTHING`, account.String(), bucket)
+	return err
 }
 
 // Query asks for a page. Zero fields ask for nothing.
@@ -84,33 +99,46 @@ type Page struct {
 	Complete bool
 }
 
-// Page reads. It costs as much as the page is long, whatever the archive's size.
+// Page reads. It costs as much as the page is long, whatever the archive's size; with a filter by address, and for that of a
+// full JID, as much as there are buckets and messages of the bare one.
 func (a *Archive) Page(ctx context.Context, account jid.JID, q Query) (Page, error) {
-	if err := a.must(ctx, account, append(q.IDs, q.Must...)); err != nil {
-		return Page{}, err
-	}
 	if q.Max <= 0 || q.Max > MaxPage {
 		q.Max = MaxPage
 	}
-	where, args, err := a.where(ctx, account, q)
-	if err != nil {
-		return Page{}, err
-	}
-	order := "ASC"
-	if q.Backwards {
-		order = "DESC"
-	}
-	rows, err := a.DB.Query(ctx, `SELECT s.id, s.at, s.stanza FROM archive_entry e JOIN archive_stanza s ON s.id = e.id WHERE `+where+
-		` ORDER BY e.id `+order+limit(q), args...)
+	p := Page{Complete: true}
+	err := a.walk(ctx, account, q, func(bucket int64, where string, args []any) (bool, error) {
+		err := a.readBucket(ctx, &p, q, where, args)
+		return p.Complete && err == nil, err
+	})
 	if err != nil {
 		return Page{}, fmt.Errorf("archive: reading a page: %w", err)
 	}
+	if q.Backwards {
+		slices.Reverse(p.Items)
+	}
+	return p, nil
+}
+
+// readBucket adds what one bucket has to the page. It reads one row more than fits, which tells that the page is not all; a filter by full
+// JID is applied to the rows read, so it cannot be limited beforehand.
+func (a *Archive) readBucket(ctx context.Context, p *Page, q Query, where string, args []any) error {
+	text := `SELECT s.id, s.at, s.stanza FROM archive_entry e JOIN archive_stanza s ON s.id = e.id WHERE ` + where + ` ORDER BY e.id`
+	if q.Backwards {
+		text += " DESC"
+	}
+	if q.With.IsBare() {
+		args = append(args, q.Max+1-len(p.Items))
+		text += " LIMIT $" + strconv.Itoa(len(args))
+	}
+	rows, err := a.DB.Query(ctx, text, args...)
+	if err != nil {
+		return err
+	}
 	defer rows.Close()
-	p := Page{Complete: true}
 	for rows.Next() {
 		i, err := scanItem(rows)
 		if err != nil {
-			return Page{}, err
+			return err
 		}
 		if !q.With.IsBare() && i.Stanza.From != q.With && i.Stanza.To != q.With {
 			continue
@@ -121,24 +149,7 @@ func (a *Archive) Page(ctx context.Context, account jid.JID, q Query) (Page, err
 		}
 		p.Items = append(p.Items, i)
 	}
-	if err := rows.Err(); err != nil {
-		return Page{}, fmt.Errorf("archive: reading a page: %w", err)
-	}
-	if q.Backwards {
-		for l, r := 0, len(p.Items)-1; l < r; l, r = l+1, r-1 {
-			p.Items[l], p.Items[r] = p.Items[r], p.Items[l]
-		}
-	}
-	return p, nil
-}
-
-// limit asks for one row more than the page, which tells whether it is complete. A filter by full JID is applied to the rows read, so it
-// cannot be limited beforehand.
-func limit(q Query) string {
-	if !q.With.IsBare() {
-		return ""
-	}
-	return " LIMIT " + strconv.Itoa(q.Max+1)
+	return rows.Err()
 }
 
 func scanItem(row interface{ Scan(...any) error }) (i Item, err error) {
@@ -154,49 +165,85 @@ func scanItem(row interface{ Scan(...any) error }) (i Item, err error) {
 	return i, nil
 }
 
-// where writes the condition of a query. Times become positions first: along the positions times never go back.
-func (a *Archive) where(ctx context.Context, account jid.JID, q Query) (string, []any, error) {
-	where, args := "e.account = $1", []any{account.Bare().String()}
-	add := func(cond string, v any) {
-		args = append(args, v)
-		where += " AND " + cond + " $" + strconv.Itoa(len(args))
+// walk calls f with the condition of the query for each bucket of the archive that can match, in the query's direction, until f says no.
+func (a *Archive) walk(ctx context.Context, account jid.JID, q Query, f func(bucket int64, where string, args []any) (bool, error)) error {
+	if err := a.must(ctx, account, append(slices.Clone(q.IDs), q.Must...)); err != nil {
+		return err
 	}
-	if !q.With.IsZero() {
-		add("e.peer =", q.With.Bare().String())
+	after, before, err := a.bounds(ctx, q)
+	if err != nil || after+1 >= before {
+		return err
 	}
-	after, before := q.After, q.Before
+	buckets, err := a.buckets(ctx, account, after, before, q.Backwards)
+	if err != nil {
+		return err
+	}
+	for _, bucket := range buckets {
+		where, args := "e.bucket = $1 AND e.account = $2 AND e.id > $3 AND e.id < $4", []any{bucket, account.Bare().String(), after, before}
+		if !q.With.IsZero() {
+			args = append(args, q.With.Bare().String())
+			where += " AND e.peer = $5"
+		}
+		if len(q.IDs) > 0 {
+			where += " AND e.id IN " + store.In(len(args)+1, len(q.IDs))
+			for _, id := range q.IDs {
+				args = append(args, id)
+			}
+		}
+		if more, err := f(bucket, where, args); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// buckets are those in which the archive has entries between two positions, in order.
+func (a *Archive) buckets(ctx context.Context, account jid.JID, after, before int64, backwards bool) (l []int64, err error) {
+	rows, err := a.DB.Query(ctx, `SELECT bucket FROM archive_span WHERE account = $1 AND bucket >= $2 AND bucket <= $3 ORDER BY bucket`,
+		account.Bare().String(), bucketOf(after+1), bucketOf(before-1))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b int64
+		if err := rows.Scan(&b); err != nil {
+			return nil, err
+		}
+		l = append(l, b)
+	}
+	if backwards {
+		slices.Reverse(l)
+	}
+	return l, rows.Err()
+}
+
+// bounds are the positions, exclusive, between which a query looks. Times become positions here: along the positions times never go back.
+func (a *Archive) bounds(ctx context.Context, q Query) (after, before int64, err error) {
+	after, before = q.After, q.Before
+	if before == 0 {
+		before = math.MaxInt64
+	}
 	if !q.Start.IsZero() {
 		id, err := a.edge(ctx, `SELECT id FROM archive_stanza WHERE at >= $1 ORDER BY at, id LIMIT 1`, q.Start)
 		if err != nil {
-			return "", nil, err
+			return 0, 0, err
 		}
 		if id == 0 {
-			return where + " AND 1 = 0", args, nil
+			return 0, 0, nil // nothing is as new
 		}
 		after = max(after, id-1)
 	}
 	if !q.End.IsZero() {
 		id, err := a.edge(ctx, `SELECT id FROM archive_stanza WHERE at > $1 ORDER BY at, id LIMIT 1`, q.End)
 		if err != nil {
-			return "", nil, err
+			return 0, 0, err
 		}
-		if id != 0 && (before == 0 || id < before) {
-			before = id
-		}
-	}
-	if after > 0 {
-		add("e.id >", after)
-	}
-	if before > 0 {
-		add("e.id <", before)
-	}
-	if len(q.IDs) > 0 {
-		where += " AND e.id IN " + store.In(len(args)+1, len(q.IDs))
-		for _, id := range q.IDs {
-			args = append(args, id)
+		if id != 0 {
+			before = min(before, id)
 		}
 	}
-	return where, args, nil
+	return after, before, nil
 }
 
 func (a *Archive) edge(ctx context.Context, text string, t time.Time) (id int64, err error) {
@@ -211,7 +258,7 @@ func (a *Archive) edge(ctx context.Context, text string, t time.Time) (id int64,
 func (a *Archive) must(ctx context.Context, account jid.JID, ids []int64) error {
 	for _, id := range ids {
 		var one int
-		err := a.DB.QueryRow(ctx, `SELECT 1 FROM archive_entry WHERE account = $1 AND id = $2`, account.Bare().String(), id).Scan(&one)
+		err := a.DB.QueryRow(ctx, `SELECT 1 FROM archive_entry WHERE bucket = $1 AND account = $2 AND id = $3`, bucketOf(id), account.Bare().String(), id).Scan(&one)
 		if errors.Is(err, store.ErrNoRows) {
 			return ErrNotFound
 		}
@@ -224,32 +271,29 @@ func (a *Archive) must(ctx context.Context, account jid.JID, ids []int64) error 
 
 // Count counts what matches, for a client that asks for the number alone (XEP-0059 §2.7).
 func (a *Archive) Count(ctx context.Context, account jid.JID, q Query) (n int64, err error) {
-	if err := a.must(ctx, account, append(q.IDs, q.Must...)); err != nil {
-		return 0, err
-	}
-	where, args, err := a.where(ctx, account, q)
+	err = a.walk(ctx, account, q, func(_ int64, where string, args []any) (bool, error) {
+		var some int64
+		err := a.DB.QueryRow(ctx, `SELECT COUNT(*) FROM archive_entry e WHERE `+where, args...).Scan(&some)
+		n += some
+		return err == nil, err
+	})
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("archive: counting: %w", err)
 	}
-	return n, a.DB.QueryRow(ctx, `SELECT COUNT(*) FROM archive_entry e WHERE `+where, args...).Scan(&n)
+	return n, nil
 }
 
 // Ends are the first and the last message of an archive; false when it is empty (XEP-0313 §5).
 func (a *Archive) Ends(ctx context.Context, account jid.JID) (first, last Item, ok bool, err error) {
 	for _, end := range []struct {
-		to    *Item
-		order string
-	}{{&first, "ASC"}, {&last, "DESC"}} {
-		var at int64
-		err := a.DB.QueryRow(ctx, `SELECT s.id, s.at FROM archive_entry e JOIN archive_stanza s ON s.id = e.id WHERE e.account = $1 ORDER BY e.id `+end.order+` LIMIT 1`,
-			account.Bare().String()).Scan(&end.to.ID, &at)
-		if errors.Is(err, store.ErrNoRows) {
-			return Item{}, Item{}, false, nil
+		to        *Item
+		backwards bool
+	}{{&first, false}, {&last, true}} {
+		p, err := a.Page(ctx, account, Query{Max: 1, Backwards: end.backwards})
+		if err != nil || len(p.Items) == 0 {
+			return Item{}, Item{}, false, err
 		}
-		if err != nil {
-			return Item{}, Item{}, false, fmt.Errorf("archive: reading its ends: %w", err)
-		}
-		end.to.Time = store.FromTime(at)
+		*end.to = p.Items[0]
 	}
 	return first, last, true, nil
 }

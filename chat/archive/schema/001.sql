@@ -11,15 +11,26 @@ CREATE TABLE archive_stanza (
 
 CREATE INDEX archive_stanza_at ON archive_stanza (at);
 
--- One row per archive that holds the message.
+-- One row per archive that holds the message. bucket is id >> 14: it keeps what is written now together, so that an insert touches
+-- few pages however large the archive is.
 CREATE TABLE archive_entry (
+	bucket  BIGINT NOT NULL,
 	account TEXT NOT NULL,
 	id      BIGINT NOT NULL,
 	peer    TEXT NOT NULL,
-	PRIMARY KEY (account, id)
-);
+	PRIMARY KEY (bucket, account, id)
+) {{norowid}};
 
-CREATE INDEX archive_entry_peer ON archive_entry (peer, account, id);
+CREATE INDEX archive_entry_peer ON archive_entry (bucket, peer, account, id);
+
+-- In which buckets an account has entries.
+CREATE TABLE archive_span (
+	account TEXT NOT NULL,
+	bucket  BIGINT NOT NULL,
+	PRIMARY KEY (account, bucket)
+) {{norowid}};
+
+CREATE INDEX archive_span_bucket ON archive_span (bucket);
 
 CREATE TABLE archive_prefs (
 	account TEXT PRIMARY KEY,
