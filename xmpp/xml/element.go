@@ -236,7 +236,6 @@ func (s *scanner) release() {
 		return
 	}
 	clear(s.binds) // what was popped is cleared already: the pool must not keep the strings of an element alive
-	clear(s.attrs)
 	clear(s.needs)
 	clear(s.parts)
 	*s = scanner{binds: s.binds[:0], stack: s.stack[:0], attrs: s.attrs[:0], needs: s.needs[:0], parts: s.parts[:0]}

@@ -2,6 +2,7 @@ package xml
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 )
@@ -61,13 +62,22 @@ type bound struct {
 }
 
 // attr is an attribute as positions; colon is 0 without a prefix. plain: the value has no reference and no white space
-// that a parser would normalise.
+// that a parser would normalise. It holds no pointer, so that the garbage collector has nothing to do with it.
 type attr struct {
 	lo, colon, hi int
 	vlo, vhi      int
 	plain         bool
-	space         string
+	space         spaceRef
 }
+
+// spaceRef says where a namespace was declared: binds[n-1], or outer[-n-1].
+type spaceRef int
+
+const (
+	noSpace  spaceRef = 0
+	xmlSpace spaceRef = 1 << 30   // of the prefix xml, which needs no declaration
+	declared spaceRef = 1<<30 + 1 // the attribute is itself a declaration
+)
 
 type need struct {
 	child int
@@ -135,6 +145,9 @@ func (s *scanner) run() (done bool, err *Error) {
 func (s *scanner) text(end int) (more bool, err *Error) {
 	b, i := s.b, s.pos
 	for i < end {
+		if i = skipPlain(b, i, end); i == end {
+			break
+		}
 		switch class[b[i]] {
 		case cPlain, cWhite, cQuote:
 			i++
@@ -168,6 +181,19 @@ func (s *scanner) text(end int) (more bool, err *Error) {
 	}
 	s.pos = i
 	return true, nil
+}
+
+// skipPlain passes over eight bytes at a time while none of them is a control character, '<', '&', ']', or not ASCII.
+func skipPlain(b []byte, i, end int) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= end; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		lt, amp, br := w^('<'*ones), w^('&'*ones), w^(']'*ones)
+		if (w|(w-' '*ones)&^w|(lt-ones)&^lt|(amp-ones)&^amp|(br-ones)&^br)&tops != 0 {
+			break
+		}
+	}
+	return i
 }
 
 // special reads a reference or a character that is not ASCII at i; 0 means that its end is not there yet.

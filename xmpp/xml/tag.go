@@ -24,7 +24,6 @@ func (s *scanner) startTag(end int) *Error {
 		return err
 	}
 	s.stack = append(s.stack, span{s.tok + 1, hi})
-	clear(s.attrs)
 	s.attrs = s.attrs[:0]
 	if err := s.readAttrs(hi, e); err != nil {
 		return err
@@ -147,7 +146,7 @@ func (s *scanner) declare() *Error {
 			}
 		}
 		s.binds = append(s.binds, bound{binding{prefix, space}, s.depth})
-		a.space = xmlnsNS
+		a.space = declared
 	}
 	return nil
 }
@@ -158,14 +157,15 @@ func (s *scanner) elementName(lo, colon, hi int) (Name, *Error) {
 	if colon != 0 {
 		prefix, local = s.b[lo:colon], colon+1
 	}
-	space, depth, ok := s.resolve(prefix)
+	ref, ok := s.resolve(prefix)
+	space := s.space(ref)
 	if !ok {
 		if s.depth == 1 && string(prefix) == "stream" {
 			return Name{}, &Error{Condition: "bad-namespace-prefix", Text: "the prefix stream is not declared"}
 		}
 		return Name{}, malformed("a prefix that is not declared")
 	}
-	if s.outside(depth) && (colon != 0 || space != s.raw.Name.Space) {
+	if s.outside(ref) && (colon != 0 || space != s.raw.Name.Space) {
 		s.want(prefix, space)
 	}
 	if s.raw != nil && s.depth > 2 {
@@ -182,13 +182,13 @@ func (s *scanner) elementName(lo, colon, hi int) (Name, *Error) {
 func (s *scanner) attrNames() *Error {
 	for i := range s.attrs {
 		a := &s.attrs[i]
-		if a.colon != 0 && a.space == "" {
-			space, depth, ok := s.resolve(s.b[a.lo:a.colon])
+		if a.colon != 0 && a.space != declared {
+			ref, ok := s.resolve(s.b[a.lo:a.colon])
 			if !ok {
 				return malformed("a prefix that is not declared")
 			}
-			if a.space = space; s.outside(depth) {
-				s.want(s.b[a.lo:a.colon], space)
+			if a.space = ref; s.outside(ref) {
+				s.want(s.b[a.lo:a.colon], s.space(ref))
 			}
 		}
 		for k := range s.attrs[:i] {
@@ -204,35 +204,49 @@ func (s *scanner) sameName(a, b *attr) bool {
 	if a.hi-a.lo == b.hi-b.lo && bytes.Equal(s.b[a.lo:a.hi], s.b[b.lo:b.hi]) {
 		return true
 	}
-	return a.colon != 0 && b.colon != 0 && a.space == b.space && a.space != xmlnsNS &&
+	return a.colon != 0 && b.colon != 0 && a.space != declared && b.space != declared && s.space(a.space) == s.space(b.space) &&
 		bytes.Equal(s.b[a.colon+1:a.hi], s.b[b.colon+1:b.hi])
 }
 
-// resolve finds a prefix's namespace and the depth at which it was declared; 0 is outside the element. The prefix xml
-// needs no declaration: its depth is the largest.
-func (s *scanner) resolve(prefix []byte) (space string, depth int, ok bool) {
+// resolve finds where a prefix was declared, innermost first.
+func (s *scanner) resolve(prefix []byte) (spaceRef, bool) {
 	for i := len(s.binds) - 1; i >= 0; i-- {
 		if s.binds[i].prefix == string(prefix) {
-			return s.binds[i].space, s.binds[i].depth, true
+			return spaceRef(i + 1), true
 		}
 	}
 	if string(prefix) == "xml" {
-		return xmlNS, 1 << 30, true
+		return xmlSpace, true
 	}
 	for i := range s.outer {
 		if s.outer[i].prefix == string(prefix) {
-			return s.outer[i].space, 0, true
+			return spaceRef(-i - 1), true
 		}
 	}
-	return "", 0, len(prefix) == 0
+	return noSpace, len(prefix) == 0
 }
 
-// outside reports that a declaration made at depth stands outside the child in hand.
-func (s *scanner) outside(depth int) bool {
-	if s.foreign {
-		return depth == 0
+func (s *scanner) space(r spaceRef) string {
+	switch {
+	case r == noSpace:
+		return ""
+	case r == xmlSpace:
+		return xmlNS
+	case r > 0:
+		return s.binds[r-1].space
 	}
-	return s.raw != nil && s.depth > 1 && depth <= 1
+	return s.outer[-r-1].space
+}
+
+// outside reports that a declaration, or the lack of one, stands outside the child in hand.
+func (s *scanner) outside(r spaceRef) bool {
+	switch {
+	case r == xmlSpace:
+		return false
+	case s.foreign:
+		return r <= 0
+	}
+	return s.raw != nil && s.depth > 1 && (r <= 0 || s.binds[r-1].depth == 1)
 }
 
 // want notes that the child in hand uses a declaration that stands outside it.
@@ -261,6 +275,9 @@ func (s *scanner) enter(n Name, end int) {
 		s.raw.Name, s.raw.In, s.raw.Out = n, end, end
 		s.raw.Attrs = s.plainAttrs()
 	case s.depth == 2:
+		if s.raw.Children == nil {
+			s.raw.Children = make([]Child, 0, 4)
+		}
 		s.raw.Children = append(s.raw.Children, Child{Space: n.Space, Local: n.Local, Start: s.tok})
 	}
 }
@@ -284,7 +301,7 @@ func (s *scanner) grow(n Name) {
 func (s *scanner) plainAttrs() []Attr {
 	n := 0
 	for i := range s.attrs {
-		if s.attrs[i].space != xmlnsNS {
+		if s.attrs[i].space != declared {
 			n++
 		}
 	}
@@ -293,12 +310,12 @@ func (s *scanner) plainAttrs() []Attr {
 	}
 	out := make([]Attr, 0, n)
 	for i := range s.attrs {
-		if a := &s.attrs[i]; a.space != xmlnsNS {
+		if a := &s.attrs[i]; a.space != declared {
 			lo := a.lo
 			if a.colon != 0 {
 				lo = a.colon + 1
 			}
-			out = append(out, Attr{Name{a.space, s.string(lo, a.hi)}, s.valueOf(a)})
+			out = append(out, Attr{Name{s.space(a.space), s.string(lo, a.hi)}, s.valueOf(a)})
 		}
 	}
 	return out
