@@ -45,8 +45,10 @@ func start(t *testing.T, options ...writtest.Option) *house {
 
 func (h *house) certificate() string { return filepath.Join(h.data, "tls", "cert.pem") }
 
-func (h *house) port() string {
-	_, port, _ := net.SplitHostPort(h.At.XMPP[0].String())
+func (h *house) port() string { return port(h.At.XMPP[0]) }
+
+func port(a net.Addr) string {
+	_, port, _ := net.SplitHostPort(a.String())
 	return port
 }
 
