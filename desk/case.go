@@ -237,8 +237,8 @@ func (c *Case) setClock(k Clock) {
 	}
 }
 
-// runs reports whether a term still matters.
-func (c Case) runs(k Clock) bool {
+// Runs reports whether a term of the case still matters.
+func (c Case) Runs(k Clock) bool {
 	switch k.Name {
 	case deadline.AnswerBy, deadline.Hold:
 		return c.Effect.IsZero() && !c.State.Ended()
@@ -263,7 +263,7 @@ func (c Case) NextDue() time.Time {
 		if k.Name == deadline.Gag && !c.Gag.Defect() {
 			continue // it ends by itself, nobody is late with it
 		}
-		if c.runs(k) && !k.NotBefore && k.Name != deadline.Objection && (due.IsZero() || k.Due.Before(due)) {
+		if c.Runs(k) && !k.NotBefore && k.Name != deadline.Objection && (due.IsZero() || k.Due.Before(due)) {
 			due = k.Due
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"writ/desk/registry"
 	"writ/passkey/softkey"
 	"writ/store"
 	"writ/web/admin"
@@ -15,6 +16,7 @@ import (
 	"writ/web/portal"
 	"writ/web/public"
 	"writ/web/session"
+	"writ/web/staff"
 	"writ/web/ui"
 )
 
@@ -71,13 +73,28 @@ func (h *House) buildFaces(context.Context) error {
 	}
 	private.Handle(portal.Path, requester)
 	private.Handle(portal.APIPath, portal.API(ask))
+	office, err := staff.Handler(staff.Options{Sessions: h.Sessions, Desk: h.Desk, Reports: h.Reports, Enrol: h.enrolOfficer, LogLate: h.Tlog.Late, Clock: h.Clock, Log: h.Log})
+	if err != nil {
+		return err
+	}
+	private.Handle(staff.Path, office)
 	private.Handle("/", h.Sessions.Handler())
 	wrapped := h.Sessions.Wrap(private)
-	for _, path := range append(session.Paths(), admin.Path, portal.Path, portal.APIPath) {
+	for _, path := range append(session.Paths(), admin.Path, portal.Path, portal.APIPath, staff.Path) {
 		mux.Handle(path, wrapped)
 	}
 	h.pages = mux
 	return nil
+}
+
+// enrolOfficer makes the link by which an officer registers a passkey; the registry notes who had it made.
+func (h *House) enrolOfficer(ctx context.Context, by, officer string) (link string, err error) {
+	err = h.Registry.Enrol(ctx, by, officer, func(tx *store.Tx, p registry.Person) error {
+		token, err := h.Passkeys.Enrol(ctx, tx, p.ID, p.Name)
+		link = h.EnrolLink(token)
+		return err
+	})
+	return link, err
 }
 
 // metricsURL is where the machine itself reads the metrics.

@@ -62,6 +62,7 @@ func (l *Log) CloseBatch(ctx context.Context) (bool, error) {
 	if did {
 		l.pending.Set(float64(left))
 		l.late.Set(float64(late))
+		l.lateNow.Store(int64(late))
 		if late > 0 {
 			l.log.Error("commitments will miss their promised time: raise batch_size or lower cadence", "late", late, "pending", left)
 		}
@@ -205,6 +206,10 @@ func below(r io.Reader, n uint64) (uint64, error) {
 		}
 	}
 }
+
+// Late is how many commitments waited in vain for room: after the last batch that this process closed, they will miss their promised
+// time, or have missed it.
+func (l *Log) Late() int { return int(l.lateNow.Load()) }
 
 // outlook counts what waits after the batch of tick, and how much of it will be late if nothing else comes: the k-th that waits
 // goes into the batch after next, and so on. So the alarm rises before a promise is broken, not when.

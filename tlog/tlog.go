@@ -22,6 +22,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -122,6 +123,7 @@ type Log struct {
 	appended prometheus.Counter
 	pending  prometheus.Gauge
 	late     prometheus.Gauge
+	lateNow  atomic.Int64
 	size     prometheus.Gauge
 	refused  prometheus.Counter
 }

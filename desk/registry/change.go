@@ -342,3 +342,24 @@ func (r *Registry) Reinstate(ctx context.Context, by, id, reason string) error {
 		return note(ctx, tx, now, by, "reinstated", id, reason)
 	})
 }
+
+// Enrol has make give an officer a way to register a passkey, in the same transaction as the line of the history that says who had it
+// made. Only officers: a link for the staff is made at the machine.
+func (r *Registry) Enrol(ctx context.Context, by, officer string, make func(tx *store.Tx, p Person) error) error {
+	return r.write(ctx, by, keepers, func(tx *store.Tx, now time.Time) error {
+		p, err := GetPerson(ctx, tx, officer)
+		if err != nil {
+			return err
+		}
+		if p.Agency == "" {
+			return ErrNotFound
+		}
+		if !p.Active(now) {
+			return law.Refuse("auth.suspended", p.ID)
+		}
+		if err := make(tx, p); err != nil {
+			return err
+		}
+		return note(ctx, tx, now, by, "passkey link made", officer, "")
+	})
+}

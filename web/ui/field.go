@@ -2,7 +2,8 @@ package ui
 
 // Field is one question of a form; the template "field" shows it with its label, its hint, and, beside it, what was wrong.
 type Field struct {
-	ID       string // name and id of the control
+	ID       string // id of the control, and its name
+	Name     string // its name where that is another: two forms of one page ask the same
 	Label    string
 	Kind     string // text, email, tel, date, datetime-local, password, number, file, area, select
 	Value    string // as given, also when it was wrong
@@ -11,6 +12,7 @@ type Field struct {
 	Required bool
 	Auto     string // autocomplete token
 	Accept   string // for files
+	Many     bool   // files: more than one
 	Choices  []Choice
 }
 
