@@ -88,18 +88,31 @@ func (h *House) Sample(ctx context.Context) (*Sample, error) {
 // devPeople are the sample people.
 var devPeople = []string{"alice", "bob"}
 
-// Text is what writ dev prints when it is ready.
+// Text is what writ dev prints when it is ready: every address, as localhost, where passkeys work.
 func (s *Sample) Text(at Addresses) string {
 	var b strings.Builder
+	line := func(name, format string, args ...any) { fmt.Fprintf(&b, "  %-12s %s\n", name, fmt.Sprintf(format, args...)) }
+	site := "http://localhost:" + devHTTP
 	fmt.Fprintf(&b, "Writ is ready. Stop it with Ctrl-C.\n\n")
-	fmt.Fprintf(&b, "  apps      localhost:5222 (STARTTLS), localhost:5223 (TLS), ws://localhost:5280/xmpp-websocket\n")
-	for _, name := range devPeople {
-		fmt.Fprintf(&b, "  %-8s  %s@localhost, password %s\n", name, name, s.Passwords[name])
-	}
-	fmt.Fprintf(&b, "  web chat  http://localhost:%s/chat\n", devHTTP)
-	fmt.Fprintf(&b, "  sign-in   http://localhost:%s/sign-in for staff and the officer of the sample agency, chosen from a list\n", devHTTP)
+	line("public site", "%s/", site)
+	line("web chat", "%s/chat", site)
+	line("requesters", "%s/portal/  and the API %s/api/openapi.json", site, site)
+	line("staff desk", "%s/staff/", site)
+	line("operator", "%s/admin/", site)
+	line("apps", "localhost:5222 (STARTTLS), localhost:5223 (TLS), ws://localhost:%s/xmpp-websocket", devHTTP)
 	if at.Internal != nil {
-		fmt.Fprintf(&b, "  metrics   http://%s/metrics\n", at.Internal)
+		line("metrics", "http://%s/metrics", at.Internal)
 	}
+	b.WriteByte('\n')
+	for _, name := range devPeople {
+		line(name, "%s@localhost, password %s", name, s.Passwords[name])
+	}
+	var staff []string
+	for _, p := range devStaff {
+		staff = append(staff, fmt.Sprintf("%s (%s)", p.ID, p.Roles[0]))
+	}
+	line("staff", "%s", strings.Join(staff, ", "))
+	line("officer", "%s of the %s", devOfficer.ID, devAgency.Name)
+	fmt.Fprintf(&b, "\nStaff and officer sign in at %s/sign-in, chosen from a list: this is for development only.\n", site)
 	return b.String()
 }
