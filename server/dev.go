@@ -91,7 +91,9 @@ var devPeople = []string{"alice", "bob"}
 // Text is what writ dev prints when it is ready: every address, as localhost, where passkeys work.
 func (s *Sample) Text(at Addresses) string {
 	var b strings.Builder
-	line := func(name, format string, args ...any) { fmt.Fprintf(&b, "  %-12s %s\n", name, fmt.Sprintf(format, args...)) }
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-12s %s\n", name, fmt.Sprintf(format, args...))
+	}
 	site := "http://localhost:" + devHTTP
 	fmt.Fprintf(&b, "Writ is ready. Stop it with Ctrl-C.\n\n")
 	line("public site", "%s/", site)
