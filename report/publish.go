@@ -27,7 +27,9 @@ func (r *Reports) Publish(ctx context.Context, p Period) error {
 	if c.version == 0 {
 		return ErrNotClosed
 	}
-	if _, err := r.Version(ctx, p, c.version); err == nil || !errors.Is(err, ErrNone) {
+	var n int // the row itself may be large
+	err = r.d.DB.QueryRow(ctx, `SELECT count(*) FROM report_published WHERE period = $1 AND version = $2`, string(p), c.version).Scan(&n)
+	if err != nil || n > 0 {
 		return err
 	}
 	doc, err := r.build(ctx, c)
@@ -195,7 +197,11 @@ func (r *Reports) Turn(ctx context.Context) error {
 		if now.Before(to.Add(time.Duration(r.d.Config.Delay))) {
 			break
 		}
-		if err := r.Close(ctx, p); err != nil && !errors.Is(err, ErrClosed) {
+		last, err := lastClosing(ctx, r.d.DB, p)
+		if err == nil && last.version == 0 { // the cases of a closed period are not read again
+			err = r.Close(ctx, p)
+		}
+		if err != nil && !errors.Is(err, ErrClosed) {
 			errs = append(errs, err)
 			continue
 		}
