@@ -193,15 +193,23 @@ func (m migration) applied(ctx context.Context) (map[string]map[int]string, erro
 }
 
 func (m migration) apply(ctx context.Context, s Step) error {
-	before, err := m.tables(ctx)
-	if err != nil {
-		return err
-	}
 	begin := "BEGIN IMMEDIATE"
 	if m.e.dialect == PostgreSQL {
 		begin = "BEGIN"
 	}
 	if err := m.exec(ctx, begin); err != nil {
+		return err
+	}
+	var done int
+	err := m.conn.QueryRowContext(ctx, m.e.expand("SELECT count(*) FROM store_migrations WHERE room = $1 AND number = $2"), s.Room, s.Number).Scan(&done)
+	if err != nil {
+		return err
+	}
+	if done > 0 { // another process was quicker
+		return m.exec(ctx, "ROLLBACK")
+	}
+	before, err := m.tables(ctx)
+	if err != nil {
 		return err
 	}
 	if err := m.exec(ctx, s.text); err != nil {

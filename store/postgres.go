@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"runtime"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -92,9 +91,7 @@ func (p *postgres) openReads(s *scope) (*pool, error) {
 		}))
 	}
 	pl.db = stdlib.OpenDB(*config, opts...)
-	n := max(4, 2*runtime.GOMAXPROCS(0))
-	pl.db.SetMaxOpenConns(n)
-	pl.db.SetMaxIdleConns(n)
+	bound(pl.db)
 	return pl, nil
 }
 

@@ -100,7 +100,7 @@ func (s *sqlite) prepare(c *sqlite3.Conn) error {
 			return fmt.Errorf("PRAGMA %s is %q, it must be %q", w.pragma, got, w.value)
 		}
 	}
-	return c.Exec("PRAGMA cache_size=-16000; PRAGMA journal_size_limit=67108864")
+	return c.Exec("PRAGMA cache_size=-16000; PRAGMA journal_size_limit=67108864") // 16 MB; readers take less
 }
 
 func (s *sqlite) connect(ctx context.Context) (*sql.Conn, error) { return s.writer.Conn(ctx) }
@@ -119,7 +119,7 @@ func (s *sqlite) openReads(sc *scope) (*pool, error) {
 		if err := s.prepare(c); err != nil {
 			return err
 		}
-		if err := c.Exec("PRAGMA query_only=ON"); err != nil {
+		if err := c.Exec("PRAGMA cache_size=-4000; PRAGMA query_only=ON"); err != nil {
 			return err
 		}
 		return c.SetAuthorizer(func(a sqlite3.AuthorizerActionCode, n3, n4, _, _ string) sqlite3.AuthorizerReturnCode {
@@ -135,10 +135,15 @@ func (s *sqlite) openReads(sc *scope) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := max(4, 2*runtime.GOMAXPROCS(0))
-	db.SetMaxOpenConns(n)
-	db.SetMaxIdleConns(n)
+	bound(db)
 	return &pool{e: s.e, db: db, keep: true}, nil
+}
+
+// bound limits the connections of a pool of readers: as many as the machine can use at once, and after a quiet while only two, since each
+// holds some megabytes.
+func bound(db *sql.DB) {
+	db.SetMaxOpenConns(max(4, 2*runtime.GOMAXPROCS(0)))
+	db.SetMaxIdleConns(2)
 }
 
 // authorize says what a statement of a scope may do: read and change its own tables, call functions, and nothing else.
