@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a foreign program may take for one step on a busy machine.
-const patience = 90 * time.Second
+const patience = 60 * time.Second
 
 // house is Writ on localhost, as `writ dev` has it, on ports of its own, with end-to-end encryption required.
 type house struct {
