@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"writ/clock"
 	"writ/records"
 	"writ/schedule"
@@ -140,33 +142,42 @@ func (b *Bulletin) done(ctx context.Context, id string, to jid.JID) (bool, error
 	return err == nil, err
 }
 
+// flying is how many messages of an announcement are on their way at once: they share commits.
+const flying = 64
+
 // Announce tells the people of a jurisdiction, or everyone ("").
 func (b *Bulletin) Announce(ctx context.Context, id, jurisdiction, statement string) error {
-	told := 0
-	for after := (jid.JID{}); ; {
-		page, err := b.People.Page(ctx, after, 200)
+	g, within := errgroup.WithContext(ctx)
+	g.SetLimit(flying)
+	for after := (jid.JID{}); within.Err() == nil; {
+		page, err := b.People.Page(within, after, 500)
 		if err != nil {
-			return wrap(err)
+			g.Go(func() error { return wrap(err) })
+			break
 		}
 		if len(page) == 0 {
-			b.log.Info("announced", "jurisdiction", jurisdiction, "told", told)
-			return nil
+			break
 		}
 		for _, account := range page {
-			if jurisdiction != "" {
-				if other, err := b.Places.Elsewhere(ctx, account.String(), jurisdiction); err != nil {
-					return wrap(err)
-				} else if other {
-					continue
-				}
-			}
-			if err := b.Send(ctx, id, account.String(), "", statement); err != nil {
-				return err
-			}
-			told++
+			g.Go(func() error { return b.tell(within, id, jurisdiction, account, statement) })
 		}
 		after = page[len(page)-1]
 	}
+	if err := errors.Join(g.Wait(), ctx.Err()); err != nil {
+		return err
+	}
+	b.log.Info("announced", "jurisdiction", jurisdiction)
+	return nil
+}
+
+// tell sends an account its part of an announcement, unless it is known to be elsewhere.
+func (b *Bulletin) tell(ctx context.Context, id, jurisdiction string, account jid.JID, statement string) error {
+	if jurisdiction != "" {
+		if other, err := b.Places.Elsewhere(ctx, account.String(), jurisdiction); err != nil || other {
+			return wrap(err)
+		}
+	}
+	return b.Send(ctx, id, account.String(), "", statement)
 }
 
 // Feature is the room as the house sees it. It stands before the rooms that judge private conversations: what is written to the server
