@@ -138,7 +138,7 @@ func TestTimesNeverGoBack(t *testing.T) {
 		if got := page(t, a, bob, Query{Start: begin.Add(time.Second)}); !slices.Equal(got, []string{"4"}) {
 			t.Errorf("since a second later: %v", got)
 		}
-		if got := page(t, a, bob, Query{End: begin}); !slices.Equal(got, []string{"1", "2", "3"}) { // both ends are inclusive (§4.1.2)
+		if got := page(t, a, bob, Query{End: begin}); !slices.Equal(got, []string{"1", "2", "3"}) { // both ends are inclusive (XEP-0313 §4.1.2)
 			t.Errorf("until then: %v", got)
 		}
 	})

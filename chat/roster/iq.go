@@ -32,41 +32,51 @@ func appendItem(b *xml.Builder, i Item) {
 }
 
 // get answers with the roster (RFC 6121 §2.1.4), or with nothing and the changes as pushes when the client's version is known and
-// nothing was removed since (RFC 6121 §2.6.3). From then on the session gets roster pushes.
+// nothing was removed since (RFC 6121 §2.6.3). From then on the session gets roster pushes: what is committed before is in the answer, what
+// is committed later is pushed, and neither is both, since the look and the beginning stand in the order of the commits.
 func (r *Roster) get(ctx context.Context, q *feature.Request) (feature.Reply, error) {
-	account := q.From.Bare()
 	if len(q.Payload.Children) > 0 {
 		return feature.Reply{}, stanza.BadRequest("a roster get has no items")
 	}
-	ver, removed, err := r.version(ctx, r.DB, account)
-	if err != nil {
-		return feature.Reply{}, err
+	known, versioned := int64(0), q.Payload.HasAttr("ver")
+	if n, err := strconv.ParseInt(q.Payload.Attr("ver"), 36, 64); err == nil && n > 0 {
+		known = n
 	}
-	told := ver // what the client knows once it has read the answer
-	var out feature.Reply
-	known, err := strconv.ParseInt(q.Payload.Attr("ver"), 36, 64)
-	if err == nil && known > 0 && known <= ver && known >= removed {
-		told = known
-	} else if out.Payload, err = r.whole(ctx, account, q.Payload.HasAttr("ver"), ver); err != nil {
-		return feature.Reply{}, err
-	}
-	out.Then = func() {
-		if q.Session != nil {
-			q.Session.Roster.Store(true)
-			r.catchUp(ctx, q.Session, told) // also what changed between the look and the flag
+	var whole bool
+	var ver int64
+	var items []Item
+	err := r.DB.Write(ctx, func(tx *store.Tx) (err error) { // it writes nothing: it takes its place in the queue
+		var removed int64
+		if ver, removed, err = r.version(ctx, tx, q.From.Bare()); err != nil {
+			return err
 		}
+		whole = known == 0 || known > ver || known < removed
+		since := known
+		if whole {
+			since = -1
+		}
+		if items, err = r.since(ctx, tx, q.From.Bare(), since); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { r.interest(q.Session) })
+		return nil
+	})
+	if err != nil {
+		return feature.Reply{}, fmt.Errorf("roster: reading: %w", err)
 	}
+	var out feature.Reply
+	if whole {
+		out.Payload = queryXML(items, versioned || ver > 0, ver)
+		items = nil
+	}
+	out.Then = func() { r.release(q.Session, items) }
 	return out, nil
 }
 
-func (r *Roster) whole(ctx context.Context, account jid.JID, versioned bool, ver int64) ([]byte, error) {
-	items, err := r.Items(ctx, r.DB, account)
-	if err != nil {
-		return nil, err
-	}
+func queryXML(items []Item, versioned bool, ver int64) []byte {
 	var b xml.Builder
 	b.Start(Space, "query")
-	if versioned || ver > 0 {
+	if versioned {
 		b.Attr("ver", version(ver))
 	}
 	for _, i := range items {
@@ -74,19 +84,34 @@ func (r *Roster) whole(ctx context.Context, account jid.JID, versioned bool, ver
 			appendItem(&b, i)
 		}
 	}
-	return b.Bytes(), nil
+	return b.Bytes()
 }
 
-// catchUp pushes what changed after a version to one session ("interim roster pushes", RFC 6121 §2.6.3).
-func (r *Roster) catchUp(ctx context.Context, s *feature.Session, ver int64) {
-	items, err := r.since(ctx, r.DB, s.JID.Bare(), ver)
-	if err != nil {
-		r.Log.Error("reading roster changes", "err", err)
+// interest makes a session one that gets pushes, and holds them back until its answer is on the way.
+func (r *Roster) interest(s *feature.Session) {
+	if s == nil {
 		return
 	}
-	for _, i := range items {
-		r.pushTo(s, pushXML(i, i.Ver, false))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[s] = nil
+	s.Roster.Store(true)
+}
+
+// release sends a session the interim pushes, then what was held back.
+func (r *Roster) release(s *feature.Session, items []Item) {
+	if s == nil {
+		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, i := range items {
+		s.Out.Push(pushTo(s, pushXML(i, i.Ver, false)))
+	}
+	for _, p := range r.held[s] {
+		s.Out.Push(p)
+	}
+	delete(r.held, s)
 }
 
 // push sends an item to all interested sessions of the account (RFC 6121 §2.1.6).
@@ -95,16 +120,23 @@ func (r *Roster) push(account jid.JID, i Item) {
 }
 
 func (r *Roster) pushAll(account jid.JID, payload []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, s := range r.Router.Sessions(account) {
-		if s.Roster.Load() {
-			r.pushTo(s, payload)
+		if !s.Roster.Load() {
+			continue
+		}
+		if held, ok := r.held[s]; ok {
+			r.held[s] = append(held, pushTo(s, payload))
+		} else {
+			s.Out.Push(pushTo(s, payload))
 		}
 	}
 }
 
-// pushTo queues one push. What the client answers changes nothing (RFC 6121 §2.1.6), so no one waits for it.
-func (r *Roster) pushTo(s *feature.Session, payload []byte) {
-	s.Out.Push(stanza.New(stanza.IQ, stanza.Set, s.JID.Bare(), s.JID, rand.Text(), payload))
+// pushTo makes one push. What the client answers changes nothing (RFC 6121 §2.1.6), so no one waits for it.
+func pushTo(s *feature.Session, payload []byte) *stanza.Stanza {
+	return stanza.New(stanza.IQ, stanza.Set, s.JID.Bare(), s.JID, rand.Text(), payload)
 }
 
 // set adds, changes or removes one contact (RFC 6121 §2.3, §2.4, §2.5).
@@ -121,9 +153,8 @@ func (r *Roster) set(ctx context.Context, q *feature.Request) (feature.Reply, er
 	if want.Contact == account {
 		return feature.Reply{}, stanza.NotAllowed("an account cannot be its own contact")
 	}
-	w := &work{r: r}
 	err = r.DB.Write(ctx, func(tx *store.Tx) error {
-		w.reset(tx)
+		w := r.begin(ctx, tx)
 		if items[0].Attr("subscription") == "remove" {
 			if err := w.remove(ctx, account, want.Contact); err != nil {
 				return err
@@ -139,7 +170,7 @@ func (r *Roster) set(ctx context.Context, q *feature.Request) (feature.Reply, er
 		}
 		return feature.Reply{}, fmt.Errorf("roster: changing: %w", err)
 	}
-	return feature.Reply{Then: func() { w.run(ctx) }}, nil
+	return feature.Reply{}, nil
 }
 
 func (w *work) change(ctx context.Context, account jid.JID, want Item) error {

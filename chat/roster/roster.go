@@ -13,6 +13,7 @@ import (
 	"context"
 	"embed"
 	"log/slog"
+	"sync"
 
 	"writ/clock"
 	"writ/records"
@@ -76,6 +77,9 @@ type Roster struct {
 	Parts
 	c      Config
 	sharer Sharer
+
+	mu   sync.Mutex
+	held map[*feature.Session][]*stanza.Stanza // pushes to sessions whose answer to a roster get is not sent yet
 }
 
 // New makes the room. Share must be called before there are sessions.
@@ -87,7 +91,7 @@ func New(c Config, p Parts) *Roster {
 		c.MaxRequests = 200
 	}
 	p.Log = p.Log.With("room", "roster")
-	return &Roster{Parts: p, c: c}
+	return &Roster{Parts: p, c: c, held: map[*feature.Session][]*stanza.Stanza{}}
 }
 
 // Share tells the room who sends presence: presence needs the roster first.
@@ -115,7 +119,15 @@ func (r *Roster) Feature() *feature.Feature {
 		},
 		Presence: r.presence,
 		After:    r.after,
+		Session:  feature.SessionHooks{Close: r.forget},
 	}
+}
+
+// forget drops what is held back for a session that has ended.
+func (r *Roster) forget(_ context.Context, s *feature.Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.held, s)
 }
 
 // forbidden answers a request about another account's roster (RFC 6121 §2.3.3), whether or not that account exists.

@@ -25,9 +25,8 @@ func (r *Roster) presence(ctx context.Context, e *feature.Envelope) (bool, error
 	if from == to {
 		return true, nil // everyone sees their own presence
 	}
-	w := &work{r: r}
 	err := r.DB.Write(ctx, func(tx *store.Tx) error {
-		w.reset(tx)
+		w := r.begin(ctx, tx)
 		if r.Router.Local(from) && from.Local() != "" {
 			if err := w.outbound(ctx, from, to, e.Stanza); err != nil {
 				return err
@@ -40,12 +39,11 @@ func (r *Roster) presence(ctx context.Context, e *feature.Envelope) (bool, error
 	if err != nil {
 		return true, fmt.Errorf("roster: %s: %w", e.Stanza.Type, err)
 	}
-	w.run(ctx)
 	return true, nil
 }
 
-// work is one change of the roster and what it causes. The effects run after the commit, in order; the replies on someone's
-// behalf are worked off in the same transaction, after what caused them, so that pushes keep the order of the versions.
+// work is one change of the roster and what it causes. The effects run after the commit, in the order of the commits: so pushes keep the
+// order of the versions (RFC 6121 §2.6.3). The replies on someone's behalf are worked off in the same transaction, after what caused them.
 type work struct {
 	r       *Roster
 	tx      *store.Tx
@@ -58,15 +56,18 @@ type reply struct {
 	st       *stanza.Stanza
 }
 
-func (w *work) reset(tx *store.Tx) { w.tx, w.effects, w.replies = tx, nil, nil }
+func (r *Roster) begin(ctx context.Context, tx *store.Tx) *work {
+	w := &work{r: r, tx: tx}
+	ctx = context.WithoutCancel(ctx)
+	tx.AfterCommit(func() {
+		for _, f := range w.effects {
+			f(ctx)
+		}
+	})
+	return w
+}
 
 func (w *work) then(f func(context.Context)) { w.effects = append(w.effects, f) }
-
-func (w *work) run(ctx context.Context) {
-	for _, f := range w.effects {
-		f(ctx)
-	}
-}
 
 func (w *work) drain(ctx context.Context) error {
 	for len(w.replies) > 0 {
