@@ -66,7 +66,7 @@ func TestHostileStanzas(t *testing.T) {
 		{name: "unknown namespace at nobody", send: iq("get", "nobody@{domain}", "<q xmlns='urn:frob'/>"), want: "E:service-unavailable"},
 		{name: "unknown namespace at another", send: iq("get", "witness@{domain}", "<q xmlns='urn:frob'/>"), want: "E:service-unavailable"},
 		{name: "unknown namespace at a dead session", send: iq("get", "bob@{domain}/dead", "<q xmlns='urn:frob'/>"), want: "E:service-unavailable"},
-		{name: "known name, wrong namespace", send: iq("get", "{domain}", "<ping xmlns='urn:xmpp:ping '/>"), want: "E:service-unavailable"},
+		{name: "known name, wrong namespace", send: iq("get", "{domain}", "<ping xmlns='urn:xmpp:ping#'/>"), want: "E:service-unavailable"},
 		{name: "message to another server", send: message("to='x@other.example'", "<body>x</body>"), want: "E:remote-server-not-found"},
 		{name: "iq to another server", send: iq("get", "other.example", ping), want: "E:remote-server-not-found"},
 		{name: "bind twice", send: bind("again"), want: "E:not-allowed"},

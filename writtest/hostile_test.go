@@ -378,6 +378,7 @@ func insideXML(s stage) []hostile {
 		hostile{name: "unknown element", send: "<frob xmlns='urn:x'/>", want: "S:unsupported-stanza-type"},
 		hostile{name: "namespace with a line feed", send: "<message xmlns='jabber:client&#10;'/>", want: "S:unsupported-stanza-type"},
 		hostile{name: "namespace with a space", send: "<message xmlns='jabber:client '/>", want: "S:unsupported-stanza-type"},
+		hostile{name: "payload's namespace with a line feed", send: in("<a xmlns='jabber:client&#10;'/>"), want: "S:not-well-formed"},
 		hostile{name: "namespace of servers", send: "<message xmlns='jabber:server'/>", want: "S:unsupported-stanza-type|invalid-namespace"},
 		hostile{name: "depth 65", send: in(strings.Repeat("<a>", 65)), want: "S:policy-violation"},
 		hostile{name: "8,000 attributes", send: in("<a " + many(8000, "a%d='' ") + "/>"), want: "S:policy-violation"},

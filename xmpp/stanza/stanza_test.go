@@ -107,7 +107,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %v", c.in, err)
 		}
 	}
-	for _, in := range []string{`<foo/>`, `<message xmlns='urn:x'/>`, `<iq xmlns='jabber:clien&#10;t'/>`} {
+	for _, in := range []string{`<foo/>`, `<message xmlns='urn:x'/>`, `<iq xmlns='jabber:client#'/>`} {
 		if s, err := read(t, in); s != nil || !errors.Is(err, ErrKind) {
 			t.Errorf("%s: %v %v", in, s, err)
 		}

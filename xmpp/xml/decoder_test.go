@@ -112,6 +112,10 @@ func TestRefused(t *testing.T) {
 		{"lone &", in("a & b"), "not-well-formed"},
 		{"]]> in text", in("a]]>b"), "not-well-formed"},
 		{"< in an attribute", in(`<a b='<'/>`), "not-well-formed"},
+		{"line feed in a namespace", in(`<a xmlns='jabber:cl&#10;ient'/>`), "not-well-formed"},
+		{"space in a namespace", in(`<a xmlns:p='urn:a b'/>`), "not-well-formed"},
+		{"brace in a namespace", in(`<a xmlns='u}a'/>`), "not-well-formed"},
+		{"namespace of a stanza that is no URI", head + `<message xmlns='jabber:client '/>`, "unsupported-stanza-type"},
 		{"attribute twice", in(`<a b='1' b='2'/>`), "not-well-formed"},
 		{"same expanded name", in(`<a xmlns:x='u' xmlns:y='u' x:b='1' y:b='2'/>`), "not-well-formed"},
 		{"declaration twice", in(`<a xmlns='u' xmlns='v'/>`), "not-well-formed"},
@@ -210,7 +214,7 @@ func TestDeclarationsAreBroughtIn(t *testing.T) {
 		{`<message xmlns:p='urn:p'><a xmlns:p='urn:q'><p:c/></a></message>`, `<a xmlns:p='urn:q'><p:c/></a>`},
 		{`<c:message xmlns='urn:d'><a/><c:b/></c:message>`, `<a xmlns='urn:d'/><c:b xmlns:c='jabber:client'/>`},
 		{`<message><x xmlns='urn:x'><y/></x></message>`, `<x xmlns='urn:x'><y/></x>`},
-		{`<message xmlns:p="urn:'&lt;"><p:a></p:a></message>`, `<p:a xmlns:p='urn:&apos;&lt;'></p:a>`},
+		{`<message xmlns:p="urn:'&amp;"><p:a></p:a></message>`, `<p:a xmlns:p='urn:&apos;&amp;'></p:a>`},
 		{`<message><a xml:lang='x'/></message>`, `<a xml:lang='x'/>`},
 	} {
 		d := NewStream(AfterLogin(4096))

@@ -139,6 +139,10 @@ func (s *scanner) declare() *Error {
 			return malformed("the prefix xml cannot be declared anew")
 		case prefix != "" && space == "":
 			return malformed("a prefix without a namespace")
+		case !uri(space) && s.depth == 1:
+			return &Error{Condition: "unsupported-stanza-type", Text: "a namespace that is no URI"}
+		case !uri(space):
+			return malformed("a namespace that is no URI")
 		}
 		for n := len(s.binds) - 1; n >= 0 && s.binds[n].depth == s.depth; n-- {
 			if s.binds[n].prefix == prefix {
@@ -149,6 +153,19 @@ func (s *scanner) declare() *Error {
 		a.space = declared
 	}
 	return nil
+}
+
+// uri reports that a namespace has no character that a URI or IRI cannot have. Parsers put namespace and name together with one of
+// those between (expat with a space, a line feed or '}', as an app chose) and, since CVE-2022-25236, refuse a namespace that
+// holds it: whoever receives such a stanza would lose the stream, again at each fetch of the archive.
+func uri(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c <= ' ', c == 0x7f, strings.IndexByte("<>\"{}|\\^`", c) >= 0:
+			return false
+		}
+	}
+	return true
 }
 
 // elementName resolves the name of the element in hand.
