@@ -107,6 +107,9 @@ func newConn(s *Server, k Kind, peer netip.AddrPort) *conn {
 	c.heard.Store(c.born.UnixNano())
 	c.dec = xml.NewStream(xml.BeforeLogin())
 	c.auth = &login{}
+	if s.c.Rate > 0 { // signing in takes a few kilobytes; who sends more is read slowly
+		c.bucket = stream.Bucket{Rate: min(s.c.Rate, 8<<10), Burst: min(s.c.Burst, 32<<10)}
+	}
 	if k == DirectTLS {
 		c.phase = hello
 	}
@@ -383,8 +386,16 @@ func (c *conn) leave(e *stream.Error, keep, flush bool) {
 // lostSoon runs down for a parked connection, whose reader may be asleep.
 func (c *conn) lostSoon() { go c.down() }
 
+// maxSaid bounds what waits beside stanzas: the answers to a peer that asks and does not read.
+const maxSaid = 64 << 10
+
 // say adds to what goes out before the stanzas. mu is held.
 func (c *conn) say(p []byte) {
+	if len(c.ctl) > maxSaid && !c.closing {
+		c.closing, c.keep = true, true
+		c.nc.Close() // who writes fails, and takes the connection down
+		return
+	}
 	c.ctl = append(c.ctl, p...)
 	if c.ws != nil {
 		c.cuts = append(c.cuts, len(c.ctl))

@@ -89,3 +89,46 @@ func TestTimerLivingPeer(t *testing.T) {
 		}
 	})
 }
+
+// Hostile input: a peer that asks without end and never reads is not read any more, makes us hold a bounded answer, and is gone when a write
+// has taken too long; before sign-in and after.
+func TestTimerAskingWithoutReading(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]string{
+		"before sign-in": "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>",
+		"after":          "<r xmlns='urn:xmpp:sm:3'/>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, insecure, func(c *Config) { c.Rate = -1 })
+				p := h.pipe(StartTLS) // nothing buffers on the way
+				if name == "after" {
+					p.auth("alice")
+					p.bind("a")
+					p.enable("")
+				} else {
+					p.header()
+				}
+				c := h.srv.all()[0]
+				began := time.Now()
+				for range 10000 {
+					p.nc.SetWriteDeadline(time.Now().Add(time.Hour))
+					if _, err := fmt.Fprint(p.nc, ask); err != nil {
+						break
+					}
+					c.mu.Lock()
+					n := len(c.ctl)
+					c.mu.Unlock()
+					if n > maxSaid+1000 {
+						t.Fatalf("%d bytes wait", n)
+					}
+				}
+				<-c.gone
+				if d := time.Since(began); d > time.Minute {
+					t.Errorf("gone after %v", d)
+				}
+			})
+		})
+	}
+}
