@@ -78,8 +78,9 @@ type Roster struct {
 	c      Config
 	sharer Sharer
 
-	mu   sync.Mutex
-	held map[*feature.Session][]*stanza.Stanza // pushes to sessions whose answer to a roster get is not sent yet
+	mu    sync.Mutex
+	held  map[*feature.Session][]*stanza.Stanza // pushes to sessions whose answer to a roster get is not sent yet
+	asked map[*feature.Session]struct{}         // available sessions that have been given the requests that waited
 }
 
 // New makes the room. Share must be called before there are sessions.
@@ -91,7 +92,7 @@ func New(c Config, p Parts) *Roster {
 		c.MaxRequests = 200
 	}
 	p.Log = p.Log.With("room", "roster")
-	return &Roster{Parts: p, c: c, held: map[*feature.Session][]*stanza.Stanza{}}
+	return &Roster{Parts: p, c: c, held: map[*feature.Session][]*stanza.Stanza{}, asked: map[*feature.Session]struct{}{}}
 }
 
 // Share tells the room who sends presence: presence needs the roster first.
@@ -123,11 +124,12 @@ func (r *Roster) Feature() *feature.Feature {
 	}
 }
 
-// forget drops what is held back for a session that has ended.
+// forget drops what is remembered of a session that has ended or is not available.
 func (r *Roster) forget(_ context.Context, s *feature.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.held, s)
+	delete(r.asked, s)
 }
 
 // forbidden answers a request about another account's roster (RFC 6121 §2.3.3), whether or not that account exists.

@@ -15,6 +15,11 @@ import (
 func (r *Roster) presence(ctx context.Context, e *feature.Envelope) (bool, error) {
 	switch e.Stanza.Type {
 	case stanza.Subscribe, stanza.Subscribed, stanza.Unsubscribe, stanza.Unsubscribed:
+	case stanza.Unavailable:
+		if e.Session != nil && e.To.IsZero() {
+			r.forget(ctx, e.Session) // it is asked again when it is back
+		}
+		return false, nil
 	default:
 		return false, nil
 	}
@@ -24,6 +29,9 @@ func (r *Roster) presence(ctx context.Context, e *feature.Envelope) (bool, error
 	from, to := e.From.Bare(), e.To.Bare() // RFC 6121 §3.1.2: a full JID is read as its bare JID
 	if from == to {
 		return true, nil // everyone sees their own presence
+	}
+	if e.Stanza.Type == stanza.Subscribe && !r.Router.Reaches(to) {
+		return true, stanza.RemoteServerNotFound("this server does not talk to other servers") // RFC 6121 §3.1.2
 	}
 	err := r.DB.Write(ctx, func(tx *store.Tx) error {
 		w := r.begin(ctx, tx)
@@ -201,44 +209,64 @@ func requestOf(st *stanza.Stanza, from, to jid.JID) *stanza.Stanza {
 // deliver gives a subscription stanza to the sessions that can show it: a request to all available ones (RFC 6121 §3.1.3), an answer to
 // all interested ones (RFC 6121 §3.1.6, §3.2.3, §3.3.3).
 func (r *Roster) deliver(user jid.JID, st *stanza.Stanza) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, s := range r.Router.Sessions(user) {
-		if st.Type == stanza.Subscribe && s.Available() || st.Type != stanza.Subscribe && s.Roster.Load() {
+		if st.Type != stanza.Subscribe {
+			if s.Roster.Load() {
+				s.Out.Push(st)
+			}
+		} else if _, ok := r.asked[s]; ok && s.Available() {
 			s.Out.Push(st)
 		}
 	}
 }
 
-// after delivers the requests that wait to a session that has become available (RFC 6121 §3.1.3).
+// after delivers the requests that wait to a session that has become available (RFC 6121 §3.1.3). The look takes its place in the order
+// of the commits, and from there on the session gets new requests at once: each comes once.
 func (r *Roster) after(ctx context.Context, e *feature.Envelope) {
-	if !e.Initial || e.Session == nil {
+	if e.Session == nil || !e.Initial {
 		return
 	}
-	account := e.Session.JID.Bare()
-	rows, err := r.DB.Query(ctx, `SELECT contact, request FROM roster_item WHERE account = $1 AND asked > 0 ORDER BY asked, contact`, account.String())
+	s, account := e.Session, e.Session.JID.Bare()
+	err := r.DB.Write(ctx, func(tx *store.Tx) error {
+		waiting, err := r.waiting(ctx, tx, account)
+		tx.AfterCommit(func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.asked[s] = struct{}{}
+			for _, st := range waiting {
+				s.Out.Push(st)
+			}
+		})
+		return err
+	})
 	if err != nil {
-		r.Log.Error("reading subscription requests", "err", err)
-		return
+		r.Log.Error("delivering subscription requests", "err", err)
+	}
+}
+
+// waiting are the requests that the account has not answered, oldest first, without those of people it has blocked since.
+func (r *Roster) waiting(ctx context.Context, q store.Reader, account jid.JID) (l []*stanza.Stanza, err error) {
+	rows, err := q.Query(ctx, `SELECT request FROM roster_item WHERE account = $1 AND asked > 0 ORDER BY asked, contact`, account.String())
+	if err != nil {
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var contact string
 		var b []byte
-		if err := rows.Scan(&contact, &b); err != nil {
-			r.Log.Error("reading subscription requests", "err", err)
-			return
+		if err := rows.Scan(&b); err != nil {
+			return nil, err
 		}
 		st, err := stanza.Decode(b)
 		if err != nil {
-			r.Log.Error("a stored subscription request does not parse", "err", err)
-			continue
+			return nil, fmt.Errorf("a stored request: %w", err)
 		}
-		if from, err := jid.Parse(contact); err == nil && !r.Blocker.Blocked(ctx, account, from) {
-			e.Session.Out.Push(st)
+		if !r.Blocker.Blocked(ctx, account, st.From) {
+			l = append(l, st)
 		}
 	}
-	if err := rows.Err(); err != nil {
-		r.Log.Error("reading subscription requests", "err", err)
-	}
+	return l, rows.Err()
 }
 
 // tooMany is the answer to one contact over the limit (XEP-0205 §4.8).

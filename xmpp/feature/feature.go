@@ -147,7 +147,8 @@ type SessionHooks struct {
 // Router is what a room may ask of the house. xmpp/route implements it; features receive it at construction.
 type Router interface {
 	Domain() jid.JID
-	Local(j jid.JID) bool // is it of the served domain
+	Local(j jid.JID) bool   // is it of the served domain
+	Reaches(j jid.JID) bool // local, or of a domain that this server can talk to
 	Exists(ctx context.Context, account jid.JID) (bool, error)
 	Sessions(account jid.JID) []*Session                       // bound sessions of a bare JID, hibernating ones included
 	Submit(ctx context.Context, e *Envelope)                   // enters at Screen (Shape if e.Server); a refusal is answered to the sender

@@ -163,6 +163,9 @@ func (r *Router) Domain() jid.JID { return r.c.Domain }
 // Local implements feature.Router.
 func (r *Router) Local(j jid.JID) bool { return j.Domainpart() == r.c.Domain.Domainpart() }
 
+// Reaches implements feature.Router.
+func (r *Router) Reaches(j jid.JID) bool { return r.c.Remote != nil || r.Local(j) }
+
 // Exists implements feature.Router.
 func (r *Router) Exists(ctx context.Context, account jid.JID) (bool, error) {
 	return r.c.Accounts.Exists(ctx, account.Bare())
