@@ -93,6 +93,27 @@ func TestHostileStanzas(t *testing.T) {
 		{name: "read an open node of another", send: iq("get", "witness@{domain}", pubsub+"<items node='urn:open'/></pubsub>"), want: "ok"},
 		{name: "read a whitelist node of another", send: iq("get", "witness@{domain}", pubsub+"<items node='urn:whitelist'/></pubsub>"), want: "E:not-allowed"},
 		{name: "read a presence node of a stranger", send: iq("get", "witness@{domain}", pubsub+"<items node='urn:presence'/></pubsub>"), want: "E:not-authorized"},
+		{name: "10,000 devices", send: iq("set", "", pubsub+"<publish node='eu.siacs.conversations.axolotl.devicelist'><item id='current'><list xmlns='eu.siacs.conversations.axolotl'>"+
+			strings.Repeat("<device id='1'/>", 10000)+"</list></item></publish></pubsub>"), want: "E:policy-violation"},
+		{name: "bundle of 200 KiB", send: iq("set", "", pubsub+"<publish node='eu.siacs.conversations.axolotl.bundles:1'><item id='current'><bundle xmlns='eu.siacs.conversations.axolotl'>"+
+			"<identityKey>"+strings.Repeat("A", 200<<10)+"</identityKey></bundle></item></publish></pubsub>"), want: "E:policy-violation"},
+		{name: "5,000 prekeys", send: iq("set", "", pubsub+"<publish node='eu.siacs.conversations.axolotl.bundles:1'><item id='current'><bundle xmlns='eu.siacs.conversations.axolotl'><prekeys>"+
+			strings.Repeat("<preKeyPublic preKeyId='1'>AAAA</preKeyPublic>", 5000)+"</prekeys></bundle></item></publish></pubsub>"), want: "E:policy-violation"},
+		{name: "node of 2,000 bytes", send: iq("set", "", pubsub+"<publish node='"+strings.Repeat("n", 2000)+"'><item id='1'><a xmlns='u'/></item></publish></pubsub>"), want: "E:policy-violation"},
+		{name: "item of 2,000 bytes of id", send: iq("set", "", pubsub+"<publish node='urn:x'><item id='"+strings.Repeat("n", 2000)+"'><a xmlns='u'/></item></publish></pubsub>"), want: "E:policy-violation"},
+		{name: "roster group of 100 KiB", send: iq("set", "", "<query xmlns='jabber:iq:roster'><item jid='a@b'><group>"+strings.Repeat("g", 100<<10)+"</group></item></query>"), want: "E:not-acceptable"},
+		{name: "roster name of 100 KiB", send: iq("set", "", "<query xmlns='jabber:iq:roster'><item jid='a@b' name='"+strings.Repeat("g", 60<<10)+"'/></query>"), want: "E:not-acceptable"},
+		{name: "10,000 roster groups", send: iq("set", "", "<query xmlns='jabber:iq:roster'><item jid='a@b'>"+strings.Repeat("<group>g</group>", 10000)+"</item></query>"), want: "E:not-acceptable"},
+		{name: "10,000 blocked at once", send: iq("set", "", "<block xmlns='urn:xmpp:blocking'>"+strings.Repeat("<item jid='a@b'/>", 10000)+"</block>"), want: "E:not-acceptable"},
+		{name: "a name by registration", send: iq("set", "", "<query xmlns='jabber:iq:register'><username>other</username><password>x</password></query>"), want: "E:not-allowed"},
+		{name: "register before a form", send: iq("set", "{domain}", "<query xmlns='jabber:iq:register'><frob/></query>"), want: "E:bad-request"},
+		{name: "command of nobody", send: iq("set", "nobody@{domain}", "<command xmlns='http://jabber.org/protocol/commands' node='x'/>"), want: "E:service-unavailable"},
+		{name: "unknown command", send: iq("set", "{domain}", "<command xmlns='http://jabber.org/protocol/commands' node='frob'/>"), want: "E:item-not-found"},
+		{name: "probe of a stranger", send: "<presence xmlns='jabber:client' type='probe' to='witness@{domain}'/>", want: "ok"},
+		{name: "priority of 200", send: "<presence xmlns='jabber:client'><priority>200</priority></presence>", want: "E:bad-request"},
+		{name: "subscription to oneself", send: "<presence xmlns='jabber:client' type='subscribe' to='mallory@{domain}'/>", want: "drop"},
+		{name: "subscribed by nobody's wish", send: "<presence xmlns='jabber:client' type='subscribed' to='nobody@{domain}'/>", want: "drop"},
+		{name: "groupchat to a person", send: message("type='groupchat' to='witness@{domain}'", "<body>x</body>"), want: "E:service-unavailable"},
 		{name: "empty pubsub", send: iq("set", "", pubsub+"</pubsub>"), want: "E:bad-request"},
 		{name: "items of an unknown node", send: iq("get", "", pubsub+"<items node='urn:none'/></pubsub>"), want: "E:item-not-found"},
 		{name: "two payloads in an item", send: iq("set", "", pubsub+"<publish node='urn:x'><item id='1'><a xmlns='u'/><b xmlns='u'/></item></publish></pubsub>"), want: "E:bad-request"},
@@ -158,6 +179,16 @@ func TestAnswersDoNotTell(t *testing.T) {
 				} else if got != first {
 					t.Errorf("%s: %s\nis not\n%s", who, got, first)
 				}
+			}
+		}
+		first := ""
+		for _, who := range []string{"nobody", "offline"} {
+			e := ask(t, c, "<presence xmlns='jabber:client' type='probe' to='"+who+"@"+Domain+"'/>")
+			got := strings.ReplaceAll(string(e.AppendTo(nil, "")), who, "WHO")
+			if first == "" {
+				first = got
+			} else if got != first {
+				t.Errorf("probing %s: %s\nis not\n%s", who, got, first)
 			}
 		}
 	}
