@@ -109,7 +109,7 @@ func open(signed []byte, key note.Verifier) (string, error) {
 	if len(signed) > maxNote {
 		return "", fmt.Errorf("verify: a signed note of %d bytes is over the limit of %d", len(signed), maxNote)
 	}
-	n, err := note.Open(signed, note.VerifierList(key))
+	n, err := openNote(signed, note.VerifierList(key))
 	var unsigned *note.UnverifiedNoteError
 	switch {
 	case errors.As(err, &unsigned):

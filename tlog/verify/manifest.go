@@ -101,7 +101,7 @@ func OpenManifest(text, signature []byte, key note.Verifier) (Manifest, error) {
 	if len(signed) > most {
 		return Manifest{}, fmt.Errorf("verify: a manifest of %d bytes is over the limit of %d", len(signed), most)
 	}
-	n, err := note.Open(signed, note.VerifierList(key))
+	n, err := openNote(signed, note.VerifierList(key))
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify: the manifest is not signed by %s: %w", key.Name(), err)
 	}

@@ -66,7 +66,7 @@ func (r *Result) signature(in ReportFiles, key note.Verifier) {
 		r.add(Unknown, "the signature over the report: none was given")
 		return
 	}
-	_, err := note.Open(append(append(bytes.Clone(in.JSON), '\n'), in.Signature...), note.VerifierList(key))
+	_, err := openNote(append(append(bytes.Clone(in.JSON), '\n'), in.Signature...), note.VerifierList(key))
 	r.check(err, "the report is signed by %s", key.Name())
 }
 

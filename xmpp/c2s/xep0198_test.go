@@ -52,16 +52,20 @@ func TestXEP0198_4_Acks(t *testing.T) {
 	}
 	a.send("<r xmlns='urn:xmpp:sm:3'/>")
 	a.expect("<a ", "h='5'")
-	got := 0
+	got, asked := 0, false // the server may ask between two messages, if they left in two writes
 	for got < 5 {
-		if e := b.next(); strings.HasPrefix(e, "<message") {
+		e := b.next()
+		asked = asked || strings.HasPrefix(e, "<r ")
+		if strings.HasPrefix(e, "<message") {
 			if !strings.Contains(e, fmt.Sprintf("id='%d'", got)) {
 				t.Fatalf("out of order: %s", e)
 			}
 			got++
 		}
 	}
-	b.expect("<r ")
+	if !asked {
+		b.expect("<r ")
+	}
 	b.send("<a xmlns='urn:xmpp:sm:3' h='5'/>")
 	b.send("<r xmlns='urn:xmpp:sm:3'/>")
 	b.expect("<a ", "h='0'")
