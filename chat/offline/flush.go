@@ -3,9 +3,11 @@ package offline
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
+	"writ/chat/archive"
 	"writ/store"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
@@ -90,7 +92,10 @@ func (o *Offline) take(ctx context.Context, tx *store.Tx, account jid.JID) (l []
 		if err != nil {
 			return nil, false, fmt.Errorf("offline: message %d: %w", id, err)
 		}
-		l, last, size = append(l, st.With(o.delay(store.FromTime(at)))), id, size+len(b)
+		if !o.stamped(st) {
+			st = st.With(o.delay(store.FromTime(at)))
+		}
+		l, last, size = append(l, st), id, size+len(b)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, false, fmt.Errorf("offline: reading: %w", err)
@@ -108,6 +113,12 @@ func (o *Offline) delay(at time.Time) []byte {
 	var b xml.Builder
 	return b.Leaf(delaySpace, "delay", "Offline Storage", "from", o.Router.Domain().String(),
 		"stamp", at.Format("2006-01-02T15:04:05.000Z")).Bytes()
+}
+
+// stamped reports a message that has waited before and says since when.
+func (o *Offline) stamped(st *stanza.Stanza) bool {
+	el := st.Find(delaySpace, "delay")
+	return el != nil && el.Attr("from") == o.Router.Domain().String()
 }
 
 // Taken forgets what a client has read from the archive before it became available (XEP-0313 §6.1.1): it must not get it twice.
@@ -129,14 +140,47 @@ func (o *Offline) Taken(ctx context.Context, account jid.JID, positions []int64)
 	o.forgetCount(account.Bare())
 }
 
+// slept keeps what a session that begins to hibernate has not acknowledged. The write is queued before the session can return, so resumed
+// comes behind it.
+func (o *Offline) slept(ctx context.Context, s *feature.Session, unacked []*stanza.Stanza) {
+	var keep []*stanza.Stanza
+	for _, st := range unacked {
+		// Copies and pages of the archive come from the own account, and are made again for whoever asks.
+		if st.Kind == stanza.Message && st.To.Bare() == s.JID.Bare() && st.From != s.JID.Bare() && archive.Judge(st).Offline {
+			keep = append(keep, st)
+		}
+	}
+	if len(keep) == 0 {
+		return
+	}
+	now := o.Clock.Now()
+	o.DB.Enqueue(func(tx *store.Tx) error {
+		for _, st := range keep {
+			if err := o.insert(ctx, tx, st, now, true); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(err error) {
+		if err != nil {
+			o.Log.Error("keeping what a lost connection may not have delivered", "err", err)
+		}
+	})
+}
+
 // resumed forgets what the queue of a session that has returned holds (XEP-0198 §5).
 func (o *Offline) resumed(ctx context.Context, s *feature.Session) {
 	account := s.JID.Bare()
-	if !o.waits(ctx, account) {
-		return
-	}
 	err := o.DB.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare`, account.String())
+		var one int
+		err := tx.QueryRow(ctx, `SELECT 1 FROM offline_message WHERE account = $1 AND spare LIMIT 1`, account.String()).Scan(&one)
+		if errors.Is(err, store.ErrNoRows) {
+			return nil // nothing to write, no commit to wait for
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare`, account.String())
 		return err
 	})
 	if err != nil {

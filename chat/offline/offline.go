@@ -6,8 +6,8 @@
 //     the two a session cannot become available and miss it.
 //   - What waits is delivered once, to the first session that gets messages, or is told to be delivered by a page of the archive
 //     (XEP-0313 §6.1.1); both carry the same stanza-id.
-//   - What is only in the queue of a hibernating session (XEP-0198 §5) is kept here too, so that a crash does not lose it; it is forgotten
-//     when the session returns and has its queue.
+//   - What is only in the queue of a hibernating session (XEP-0198 §5), unacknowledged or new, is kept here too, so that a crash does
+//     not lose it; it is forgotten when the session returns and has its queue.
 //   - The store is bounded for each account; what does not fit and is in no archive is refused with service-unavailable.
 package offline
 
@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"writ/chat/archive"
 	"writ/clock"
@@ -93,7 +94,7 @@ func (o *Offline) Feature() *feature.Feature {
 		Shape:   o.shape,
 		Persist: &feature.Persist{Wants: o.wants, Do: o.persist},
 		After:   o.after,
-		Session: feature.SessionHooks{Resume: o.resumed},
+		Session: feature.SessionHooks{Resume: o.resumed, Sleep: o.slept},
 	}
 }
 
@@ -155,25 +156,45 @@ func (o *Offline) persist(ctx context.Context, tx *store.Tx, e *feature.Envelope
 		}
 		spare = true
 	}
-	account := e.To.Bare()
-	position := o.Archive.Positioned(account, e.Stanza)
-	text := e.Stanza.AppendTo(nil, xml.Client)
-	if e.Again && position == 0 { // it may stand here as a spare already
-		if _, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare AND position = 0 AND stanza = $2`, account.String(), text); err != nil {
-			return fmt.Errorf("offline: keeping: %w", err)
+	if e.Again {
+		if err := o.unspare(ctx, tx, e.Stanza); err != nil {
+			return err
 		}
 	}
-	full, err := o.full(ctx, tx, account)
+	full, err := o.full(ctx, tx, e.To.Bare())
 	if err != nil || full {
 		return err // the router answers for what nobody kept
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO offline_message (account, position, at, sender, kind, size, spare, stanza) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (account, position) WHERE position > 0 DO UPDATE SET spare = excluded.spare`,
-		account.String(), position, store.Time(e.Time), e.From.Bare().String(), archive.VerdictOf(e).Kind, e.Stanza.Size(), spare, text)
+	if err := o.insert(ctx, tx, e.Stanza, e.Time, spare); err != nil {
+		return err
+	}
+	e.Offline = !spare
+	return nil
+}
+
+// insert writes a message for the account it is addressed to. One that stands here already, by its place in the archive, stays once.
+func (o *Offline) insert(ctx context.Context, tx *store.Tx, st *stanza.Stanza, at time.Time, spare bool) error {
+	account := st.To.Bare()
+	_, err := tx.Exec(ctx, `INSERT INTO offline_message (account, position, at, sender, kind, size, spare, stanza) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (account, position) WHERE position > 0 DO UPDATE SET spare = offline_message.spare AND excluded.spare`,
+		account.String(), o.Archive.Positioned(account, st), store.Time(at), st.From.Bare().String(), archive.Judge(st).Kind, st.Size(), spare,
+		st.AppendTo(nil, xml.Client))
 	if err != nil {
 		return fmt.Errorf("offline: keeping: %w", err)
 	}
-	e.Offline = !spare
+	return nil
+}
+
+// unspare takes out the spare copy of a message that has no place in an archive, and so is known by its bytes alone.
+func (o *Offline) unspare(ctx context.Context, tx *store.Tx, st *stanza.Stanza) error {
+	account := st.To.Bare()
+	if o.Archive.Positioned(account, st) != 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare AND position = 0 AND stanza = $2`,
+		account.String(), st.AppendTo(nil, xml.Client)); err != nil {
+		return fmt.Errorf("offline: keeping: %w", err)
+	}
 	return nil
 }
 

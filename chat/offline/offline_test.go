@@ -172,3 +172,46 @@ func TestSweepAndErase(t *testing.T) {
 		}
 	})
 }
+
+// What a client may not have got when its connection was lost is kept until it is back (XEP-0198 §5): a server that crashes between the
+// two loses nothing.
+func TestUnacknowledgedWhileAsleep(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		o, a := start(t, db, Config{})
+		phone, err := bob.WithResource("phone")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &feature.Session{JID: phone}
+		var b xml.Builder
+		body := b.Leaf("", "body", "1").Bytes()
+		message := stanza.New(stanza.Message, stanza.Chat, alice, bob, "1", body, a.StanzaID(bob, 7))
+		o.slept(t.Context(), s, []*stanza.Stanza{
+			message,
+			stanza.New(stanza.Presence, stanza.Available, alice, bob, ""),
+			stanza.New(stanza.Message, stanza.Headline, alice, bob, "2", body),
+			stanza.New(stanza.Message, stanza.Chat, bob, phone, "a copy or a page of the archive", body),
+		})
+		settle := func() {
+			if err := db.Write(t.Context(), func(*store.Tx) error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settle()
+		if n := waits(t, o); n != 1 {
+			t.Errorf("%d wait", n)
+		}
+		o.resumed(t.Context(), s)
+		if n := waits(t, o); n != 0 {
+			t.Errorf("%d wait after the return", n)
+		}
+		// it does not return: the router brings the message again
+		o.slept(t.Context(), s, []*stanza.Stanza{message})
+		keep(t, o, a, "1", 7, begin, true)
+		o.resumed(t.Context(), s) // another session of the account returns
+		if n := waits(t, o); n != 1 {
+			t.Errorf("%d wait after the end", n)
+		}
+	})
+}

@@ -163,12 +163,17 @@ func (s *session) detach(c *conn, keep bool) {
 	}
 	s.conn, s.owe, s.asked = nil, false, false
 	stay := keep && s.keep > 0 && !s.ended
+	var held []*stanza.Stanza
 	if stay {
 		s.until = time.Now().Add(s.keep)
+		held = s.out.Held()
 	}
 	s.mu.Unlock()
-	if !stay {
+	switch {
+	case !stay:
 		s.finish()
+	case len(held) > 0:
+		s.srv.p.Router.Slept(context.Background(), &s.Session, held)
 	}
 }
 

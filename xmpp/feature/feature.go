@@ -141,7 +141,9 @@ type Persist struct {
 type SessionHooks struct {
 	Open   func(ctx context.Context, s *Session) // bound
 	Resume func(ctx context.Context, s *Session) // XEP-0198 resumption
-	Close  func(ctx context.Context, s *Session) // ended for good (not: hibernating)
+	// Sleep runs when the connection is lost and the session may be resumed: unacked is what the client may not have got. It must not wait.
+	Sleep func(ctx context.Context, s *Session, unacked []*stanza.Stanza)
+	Close func(ctx context.Context, s *Session) // ended for good (not: hibernating)
 }
 
 // Router is what a room may ask of the house. xmpp/route implements it; features receive it at construction.

@@ -78,6 +78,7 @@ type stages struct {
 	presence []func(context.Context, *feature.Envelope) (bool, error)
 	open     []func(context.Context, *feature.Session)
 	resume   []func(context.Context, *feature.Session)
+	sleep    []func(context.Context, *feature.Session, []*stanza.Stanza)
 	close    []func(context.Context, *feature.Session)
 }
 
@@ -144,6 +145,7 @@ func (s *stages) add(f *feature.Feature) {
 	s.presence = some(s.presence, f.Presence, f.Presence != nil)
 	s.open = some(s.open, f.Session.Open, f.Session.Open != nil)
 	s.resume = some(s.resume, f.Session.Resume, f.Session.Resume != nil)
+	s.sleep = some(s.sleep, f.Session.Sleep, f.Session.Sleep != nil)
 	s.close = some(s.close, f.Session.Close, f.Session.Close != nil)
 }
 

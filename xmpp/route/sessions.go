@@ -91,6 +91,13 @@ func (r *Router) Resumed(ctx context.Context, s *feature.Session) {
 	}
 }
 
+// Slept runs the rooms' Sleep when a session begins to hibernate, with what it has queued. Call it before the session can be resumed.
+func (r *Router) Slept(ctx context.Context, s *feature.Session, unacked []*stanza.Stanza) {
+	for _, f := range r.rooms.sleep {
+		r.hook(ctx, "a session falls asleep", func(ctx context.Context, s *feature.Session) { f(ctx, s, unacked) }, s)
+	}
+}
+
 // Unbind takes a session out and runs the rooms' Close. Questions asked of it are answered with nil. Call it once for each
 // session that Bind took.
 func (r *Router) Unbind(ctx context.Context, s *feature.Session) {

@@ -99,6 +99,15 @@ func (o *Outgoing) Acked() uint32 { return o.acked }
 // Rewind makes everything that is not acknowledged wait again, for a resumed stream (XEP-0198 §5).
 func (o *Outgoing) Rewind() { o.sent = 0 }
 
+// Held is what the queue holds, oldest first.
+func (o *Outgoing) Held() []*stanza.Stanza {
+	l := make([]*stanza.Stanza, 0, o.Len())
+	for _, q := range o.queue[o.head:] {
+		l = append(l, q.Stanza)
+	}
+	return l
+}
+
 // Drain empties the queue and gives what was in it.
 func (o *Outgoing) Drain() []Queued {
 	left := o.queue[o.head:]
