@@ -30,9 +30,7 @@ func (c *Case) apply(e Event) {
 	for _, k := range e.Facts.Clocks {
 		c.setClock(k)
 	}
-	for _, d := range x.Documents {
-		c.Documents = append(c.Documents, d)
-	}
+	c.Documents = append(c.Documents, x.Documents...)
 	switch e.Kind {
 	case EvReceived:
 		c.received(e, x)

@@ -59,11 +59,11 @@ func TestFill(t *testing.T) {
 
 func TestParseScript(t *testing.T) {
 	t.Parallel()
-	s, err := parseScript("# title\nclient alice\nclient phone of alice\naccount carol\n\nalice connects\nalice connects resumable\nalice -> <a>\n  <b/></a>\nalice <- {\n  <a/>\n  <b/>\n}\nphone is closed with policy-violation\nphone receives nothing\n")
+	_, err := parseScript("# title\nclient alice\nclient phone of alice\naccount carol\n\nalice connects\nalice connects resumable\nalice -> <a>\n  <b/></a>\nalice <- {\n  <a/>\n  <b/>\n}\nphone is closed with policy-violation\nphone receives nothing\n")
 	if err == nil {
 		t.Error("a '}' at the start of a line is no statement")
 	}
-	s, err = parseScript("# title\nclient alice\nclient phone of alice\naccount carol\n\nalice connects\nalice connects resumable\nalice -> <a>\n  <b/></a>\nalice <- {\n  <a/>\n  <b/>\n  }\nphone is closed with policy-violation\nphone receives nothing\n")
+	s, err := parseScript("# title\nclient alice\nclient phone of alice\naccount carol\n\nalice connects\nalice connects resumable\nalice -> <a>\n  <b/></a>\nalice <- {\n  <a/>\n  <b/>\n  }\nphone is closed with policy-violation\nphone receives nothing\n")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,6 @@ import (
 type house struct {
 	*PubSub
 	t        *testing.T
-	mu       sync.Mutex
 	sessions map[jid.JID][]*feature.Session
 	sees     map[[2]jid.JID]bool // {owner, other}
 }

@@ -286,14 +286,6 @@ func (p *peer) tls(change ...func(*tls.Config)) *tls.Conn {
 	return tc
 }
 
-func (p *peer) starttls() {
-	p.t.Helper()
-	p.header()
-	p.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-	p.expect("proceed")
-	p.tls()
-}
-
 func plainText(user, pass string) string {
 	return base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + pass))
 }

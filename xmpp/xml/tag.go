@@ -445,7 +445,7 @@ func reference(b []byte) (int, *Error) {
 	const longest = 12 // &#x0010FFFF;
 	end := bytes.IndexByte(b[:min(len(b), longest)], ';')
 	if end < 0 {
-		if len(b) < longest && bytes.IndexAny(b[1:], "<>&'\" ") < 0 {
+		if len(b) < longest && !bytes.ContainsAny(b[1:], "<>&'\" ") {
 			return 0, nil
 		}
 		return 0, malformed("'&' that begins no reference")
