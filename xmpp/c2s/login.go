@@ -47,9 +47,20 @@ func (c *conn) event(ev xml.Event) {
 	case xml.Item:
 		c.item(ev.Item)
 	case xml.Close:
-		c.stop(nil, false)
-		c.phase = finished
+		c.goodbye()
 	}
+}
+
+// goodbye ends the stream as its client asked. The session is over before the answer: a client that has seen the end of its stream
+// may rely on being gone.
+func (c *conn) goodbye() {
+	if x := c.bound.Load(); x != nil {
+		c.kickInline() // what waits is still for this client
+		x.detach(c, false)
+		c.bound.Store(nil)
+	}
+	c.stop(nil, false)
+	c.phase = finished
 }
 
 // fail ends the stream for what the peer did.
