@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,13 +145,7 @@ func (r *run) step(st statement) error {
 	case "advance":
 		return r.advance(st.rest)
 	case "restart":
-		r.house.Stop()
-		for _, p := range r.players {
-			if p.Client != nil {
-				p.Drop()
-				p.Client = nil
-			}
-		}
+		r.restart()
 		r.house = Start(r.t, r.db, r.options...)
 		return nil
 	}
@@ -189,6 +184,31 @@ func (r *run) step(st statement) error {
 		return nil
 	}
 	return r.closed(p, st.rest)
+}
+
+// restart stops the server. Clients read until their streams end, as apps do: a WebSocket is closed by both sides.
+func (r *run) restart() {
+	var readers sync.WaitGroup
+	for _, p := range r.players {
+		if p.Client == nil {
+			continue
+		}
+		readers.Go(func() {
+			for {
+				if _, err := p.Next(); err != nil && !errors.Is(err, errClosed) {
+					return
+				}
+			}
+		})
+	}
+	r.house.Stop()
+	readers.Wait()
+	for _, p := range r.players {
+		if p.Client != nil {
+			p.Drop()
+			p.Client = nil
+		}
+	}
 }
 
 func (r *run) advance(d string) error {
