@@ -99,8 +99,15 @@ var modes = map[string]mode{
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "table" {
+		if err := writeTable(os.Stdout, os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "loadgen:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) < 2 || modes[os.Args[1]].run == nil {
-		fmt.Fprintln(os.Stderr, "usage: loadgen MODE [flags]; loadgen MODE -h lists the flags. Modes:")
+		fmt.Fprintln(os.Stderr, "usage: loadgen MODE [flags]; loadgen MODE -h lists the flags; loadgen table DIR prints what bench/run has left. Modes:")
 		for k, m := range modes {
 			fmt.Fprintf(os.Stderr, "  %-9s %s\n", k, m.help)
 		}

@@ -59,6 +59,40 @@ func TestTheLifeOfAnAccount(t *testing.T) {
 	}
 }
 
+// A list of accounts is made as far as it can be; what is refused is named by its line, and no password is shown.
+func TestAListOfAccounts(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	file := filepath.Join(t.TempDir(), "people")
+	if err := os.WriteFile(file, []byte("alice a long password\r\n\nbob a long password\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		from, input string
+		status      int
+		want        string
+	}{
+		{file, "", 0, "accounts made: 2\n"},
+		{"-", "carol a long password\nbob a long password\ndave short\n", 1, "accounts made: 1\n"},
+		{"-", "alice a long password\nbob a long password\n", 1, "line 2: account: creating: account: the name is taken: bob@localhost"},
+		{"-", "erin a long password\nfrank\n", 1, "line 2 is not a name, a space and a password; no account was made"},
+		{"-", "erin a long password\n", 0, "accounts made: 1\n"}, // the line before it made none
+		{"-", "\n", 1, "the list is empty"},
+		{file + ".none", "", 1, "no such file"},
+	} {
+		status, out, log := writ(t, c.input, "admin", "--data", data, "user", "import", c.from)
+		if status != c.status || !strings.Contains(out+log, c.want) {
+			t.Errorf("a list of %q: %d, want %d with %q\n%s%s", c.input, status, c.status, c.want, out, log)
+		}
+		if strings.Contains(out+log, "a long password") || strings.Contains(out+log, "short\n") {
+			t.Errorf("the import shows a password:\n%s%s", out, log)
+		}
+	}
+	if status, out, log := writ(t, "another password\n", "admin", "--data", data, "user", "password", "carol", "--password-stdin"); status != 0 {
+		t.Errorf("an imported account is none: %s%s", out, log)
+	}
+}
+
 func TestAConfigurationIsDescribedAndChecked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

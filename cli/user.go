@@ -13,6 +13,7 @@ import (
 // userCommand is the life of an account. There is no command that lists people: an operator who must find one knows the name.
 type userCommand struct {
 	Add      userAddCommand      `cmd:"" help:"Make an account."`
+	Import   userImportCommand   `cmd:"" help:"Make the accounts of a list."`
 	Password userPasswordCommand `cmd:"" help:"Give an account a new password and end its sessions."`
 	Disable  userDisableCommand  `cmd:"" help:"Bar an account from signing in and end its sessions; nothing is deleted."`
 	Enable   userEnableCommand   `cmd:"" help:"Let a disabled account sign in again."`
