@@ -2,6 +2,7 @@
 SHELL      := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 export CGO_ENABLED ?= 0
+export GOFLAGS     += -trimpath
 PKG        := ./...
 DATA       := data
 FUZZTIME   ?= 10s
@@ -16,7 +17,7 @@ deps: ## install what the tests need (Debian 12): PostgreSQL, Chromium, real cli
 	@scripts/deps
 
 build: ## one static binary, bin/writ
-	@go build -trimpath -ldflags "-s -w -X writ/cli.Version=$(VERSION)" -o bin/writ .
+	@go build -ldflags "-s -w -X writ/cli.Version=$(VERSION)" -o bin/writ .
 
 run: build ## the whole house on localhost, with sample people, staff and an agency
 	@bin/writ dev --data $(DATA)
@@ -28,7 +29,7 @@ check: ## vet, formatting, staticcheck, known vulnerabilities (offline database)
 	@scripts/check
 
 race: ## the race detector, on small volumes
-	@CGO_ENABLED=1 go test -race -short -timeout 25m $(shell go list $(PKG) | grep -v -e /interop -e /bench)
+	@CGO_ENABLED=1 go test -race -short -timeout 30m $(shell go list $(PKG) | grep -v -e /interop -e /bench)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
