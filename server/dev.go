@@ -27,6 +27,7 @@ func DevConfig(data string) Config {
 	c.Store.URL = "sqlite:" + filepath.Join(data, "writ.db")
 	c.XMPP.Listen = []string{"127.0.0.1:5222"}
 	c.XMPP.ListenTLS = []string{"127.0.0.1:5223"}
+	c.Desk.Provider = "Sample Provider"
 	c.HTTP = HTTPConfig{Listen: []string{"127.0.0.1:" + devHTTP}, Internal: "127.0.0.1:5281"}
 	// Who tries it out sees a proof after a minute, not after six hours.
 	c.Tlog.Cadence, c.Tlog.BatchSize, c.Tlog.Promise = config.Duration(time.Minute), 32, config.Duration(time.Hour)

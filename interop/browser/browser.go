@@ -31,7 +31,8 @@ type Browser struct {
 	mu      sync.Mutex
 	next    int
 	waiting map[int]chan reply
-	gone    error // why nothing is answered any more
+	watched map[string][]Event // by session, of those that are watched
+	gone    error              // why nothing is answered any more
 }
 
 type message struct {
@@ -41,10 +42,19 @@ type message struct {
 	Params  any    `json:"params,omitempty"`
 }
 
+// Event is something that a watched tab told by itself, such as Network.requestWillBeSent.
+type Event struct {
+	Method string
+	Params json.RawMessage
+}
+
 type reply struct {
-	ID     int             `json:"id"`
-	Result json.RawMessage `json:"result"`
-	Error  *struct {
+	ID      int             `json:"id"`
+	Session string          `json:"sessionId"`
+	Method  string          `json:"method"` // of an event
+	Params  json.RawMessage `json:"params"`
+	Result  json.RawMessage `json:"result"`
+	Error   *struct {
 		Message string `json:"message"`
 	} `json:"error"`
 }
@@ -83,7 +93,7 @@ func Start(t testing.TB) *Browser {
 		t.Fatalf("browser: connecting: %v", err)
 	}
 	conn.SetReadLimit(64 << 20)
-	b := &Browser{t: t, conn: conn, waiting: map[int]chan reply{}}
+	b := &Browser{t: t, conn: conn, waiting: map[int]chan reply{}, watched: map[string][]Event{}}
 	go b.read(ctx)
 	return b
 }
@@ -104,7 +114,7 @@ func devTools(file string) (string, error) {
 	return "", errors.New("browser: Chromium did not come up")
 }
 
-// read hands each answer to who waits for it. Events are not followed: tests ask the page instead.
+// read hands each answer to who waits for it, and keeps the events of watched tabs.
 func (b *Browser) read(ctx context.Context) {
 	for {
 		_, data, err := b.conn.Read(ctx)
@@ -121,6 +131,9 @@ func (b *Browser) read(ctx context.Context) {
 			b.waiting = nil
 			b.mu.Unlock()
 			return
+		}
+		if seen, ok := b.watched[r.Session]; ok && r.Method != "" {
+			b.watched[r.Session] = append(seen, Event{r.Method, r.Params})
 		}
 		c := b.waiting[r.ID]
 		delete(b.waiting, r.ID)
@@ -219,6 +232,28 @@ func (p *Page) Go(address string) {
 		p.b.t.Fatalf("browser: opening %s: %v %s", address, err, nav.Error)
 	}
 	p.Wait(`document.readyState === "complete"`)
+}
+
+// Watch keeps, from now on, what the tab asks of the network and what goes wrong in it, for Seen.
+func (p *Page) Watch() {
+	p.b.t.Helper()
+	p.b.mu.Lock()
+	p.b.watched[p.session] = []Event{}
+	p.b.mu.Unlock()
+	for _, domain := range []string{"Log", "Runtime", "Network"} {
+		if err := p.Do(domain+".enable", object{}, nil); err != nil {
+			p.b.t.Fatal(err)
+		}
+	}
+}
+
+// Seen gives the events since Watch or the last Seen.
+func (p *Page) Seen() []Event {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	seen := p.b.watched[p.session]
+	p.b.watched[p.session] = []Event{}
+	return seen
 }
 
 // Eval evaluates JavaScript in the page, waits for a promise, and decodes the value into result (nil: ignored).

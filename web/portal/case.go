@@ -33,10 +33,10 @@ func (p *room) showCase(w http.ResponseWriter, r *http.Request, done, fault stri
 		p.fail(w, r, err)
 		return
 	}
-	on := map[string]desk.Offer{}
+	on := map[string]bool{} // not of structs: a template takes any struct for true
 	for _, o := range offers {
 		if o.Blocked == "" {
-			on[o.Command] = o
+			on[o.Command] = true
 		}
 	}
 	p.render(w, r, "case", ui.Page{Title: "Request " + c.ID, Lead: c.Answer(), Done: done, Fault: fault, Status: status,

@@ -160,6 +160,9 @@ func (f *form) blame(faults intake.FieldErrors) {
 		}
 		control = strings.ReplaceAll(control, ".", "_")
 		text := fmt.Sprintf("Given%s: %s. Allowed: %s.", place, e.Given, e.Allowed)
+		if control == "instrument" && e.Given == "" { // what is allowed stands in the list, in words
+			text = "Given: nothing. Allowed: one of the list."
+		}
 		if !known[control] {
 			f.others = append(f.others, control+": "+text)
 		} else if f.faults[control] == "" {

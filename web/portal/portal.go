@@ -77,7 +77,7 @@ func Handler(o Options) (http.Handler, error) {
 	var err error
 	p.face, err = ui.NewFace(ui.Face{Name: "Requester portal", Home: Path, SignOut: "/sign-out", Nav: []ui.Link{
 		{Href: Path, Text: "Your requests"}, {Href: Path + "new", Text: "File a request"}, {Href: Path + "token", Text: "API"}, {Href: "/requests", Text: "Guidelines"},
-	}}, pages, "pages", template.FuncMap{"place": law.JurisdictionName, "form": sayForm}, p.log)
+	}}, pages, "pages", template.FuncMap{"place": law.JurisdictionName, "form": sayForm, "instrument": func(i string) string { return law.Instrument(i).Title() }}, p.log)
 	if err != nil {
 		return nil, err
 	}

@@ -158,6 +158,11 @@ func TestFiling(t *testing.T) {
 		t.Fatal(code, body)
 	}
 	has(t, body, "received, logged and counted", "alice@localhost", "2026-17", "Withdraw", "order.pdf")
+	for _, no := range []string{"The answer is ready", "Your answer", "What you mended", "A smaller scope"} {
+		if strings.Contains(body, no) {
+			t.Errorf("a request that was just received shows %q", no)
+		}
+	}
 	path := strings.TrimSuffix(at, "?filed=1")
 	code, body, head = olive.get(path + "/receipt.json")
 	if code != 200 || !strings.Contains(head.Get("Content-Disposition"), "attachment") || !strings.Contains(body, "promise") {

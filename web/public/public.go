@@ -13,8 +13,9 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"writ/clock"
 	"writ/desk/law"
@@ -69,7 +70,7 @@ func Handler(c Config) (http.Handler, error) {
 		{Href: "/held", Text: "What we hold"}, {Href: "/requests", Text: "Legal requests"}, {Href: "/standing", Text: "Standing"},
 		{Href: "/reports", Text: "Reports"}, {Href: "/verify", Text: "Verify"},
 	}}, pages, "pages", template.FuncMap{
-		"place": law.JurisdictionName, "lower": strings.ToLower, "hash": shortHash,
+		"place": law.JurisdictionName, "lower": lower, "instrument": func(i string) string { return law.Instrument(i).Title() }, "hash": shortHash,
 	}, c.Logger.With("room", "public"))
 	if err != nil {
 		return nil, err
@@ -176,4 +177,10 @@ func shortHash(s string) string {
 		return s[:16] + "…"
 	}
 	return s
+}
+
+// lower makes the first letter small: a title in the middle of a sentence. Abbreviations inside it stay.
+func lower(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToLower(r)) + s[n:]
 }

@@ -21,6 +21,17 @@ func inForce(records []standing.Record) []standing.Record {
 	return out
 }
 
+// past are the records that another has followed, or that have ended.
+func past(records []standing.Record) []standing.Record {
+	var out []standing.Record
+	for _, r := range records {
+		if !r.Ended.IsZero() {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 func paused(records []standing.Record) []standing.Record {
 	var out []standing.Record
 	for _, r := range records {
@@ -79,7 +90,7 @@ func (f *face) standing(w http.ResponseWriter, r *http.Request) {
 	f.Show(w, r, "standing", ui.Page{
 		Title: "Standing by country", Here: "/standing",
 		Lead: "How requests of each jurisdiction are treated now, since when, and why. Where nothing is listed, requests are reviewed under the published rules.",
-		Data: map[string]any{"Now": f.rows(inForce(records)), "History": f.rows(records)},
+		Data: map[string]any{"Now": f.rows(inForce(records)), "History": f.rows(past(records))},
 	})
 }
 
