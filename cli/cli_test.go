@@ -142,6 +142,9 @@ func TestMigrationBackupAndFsck(t *testing.T) {
 	}
 	run(0, "would be applied", "migrate", "--data", data)
 	run(0, "would be applied", "migrate", "--data", data) // it was a dry run
+	if _, err := os.Stat(filepath.Join(data, "log.key")); err == nil {
+		t.Error("looking made a key")
+	}
 	run(0, "migrated", "migrate", "--data", data, "--yes")
 	run(0, "up to date", "migrate", "--data", data)
 	run(0, "log: 0 entries", "fsck", "--data", data)

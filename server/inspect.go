@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,13 +39,31 @@ func Inspect(ctx context.Context, c Config) (lines []string, err error) {
 }
 
 // Pending tells which migrations a start with this configuration would apply.
-func Pending(ctx context.Context, c Config) ([]store.Step, error) {
-	h, err := compose(ctx, Options{Config: c})
+func Pending(ctx context.Context, c Config) (steps []store.Step, err error) {
+	err = aside(ctx, c, func(h *House) (err error) {
+		steps, err = h.DB.Pending(ctx, h.Schemas())
+		return err
+	})
+	return steps, err
+}
+
+// aside composes the house with a data folder that is removed again, so that looking at it makes no key and no certificate. Without a
+// store in the configuration it gets an empty one there.
+func aside(ctx context.Context, c Config, f func(h *House) error) (err error) {
+	dir, err := os.MkdirTemp("", "writ-")
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("server: %w", err)
 	}
-	steps, err := h.DB.Pending(ctx, h.Schemas())
-	return steps, errors.Join(err, h.Close())
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	c.Data, c.Tlog.Key, c.Tlog.Dir = dir, "", ""
+	if c.Store.URL == "" {
+		c.Store.URL = "sqlite:" + filepath.Join(dir, "writ.db")
+	}
+	h, err := compose(ctx, Options{Config: c, TLS: &tls.Config{}})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(h), h.Close())
 }
 
 // Backup copies the database and the data folder into a new folder, beside a running server. The database comes first: the log's files
