@@ -162,6 +162,7 @@ func (s *room) showCase(w http.ResponseWriter, r *http.Request, c desk.Case, fai
 		return
 	}
 	now := s.o.Clock.Now()
+	d.SeenIn, d.FrozenBy = s.visible(r, c.SeenIn), strings.Join(s.visible(r, []string{c.FrozenBy}), "")
 	d.Verifier, d.Clocks, d.Notice = names(c.Verifier), clocks(c, now), noticePlan(c, now)
 	d.Rulings, d.Rules = s.rulings(c)
 	d.Signed = signatures(c, names)
@@ -173,6 +174,7 @@ func (s *room) showCase(w http.ResponseWriter, r *http.Request, c desk.Case, fai
 		d.FlagNames = append(d.FlagNames, flags[f])
 	}
 	for i := len(events) - 1; i >= 0; i-- {
+		events[i].Facts.Cause = strings.Join(s.visible(r, []string{events[i].Facts.Cause}), "")
 		d.Events = append(d.Events, describe(events[i], names))
 	}
 	if err := s.offer(r, &d, offers, failed); s.failed(w, r, err) {
@@ -204,6 +206,20 @@ func (s *room) names(r *http.Request, more ...registry.Person) (func(string) str
 		}
 		return id
 	}, nil
+}
+
+// visible leaves out the numbers of cases that do not exist for the reader.
+func (s *room) visible(r *http.Request, ids []string) []string {
+	var out []string
+	for _, id := range ids {
+		if id == "" {
+			continue
+		}
+		if _, err := s.desk.Case(r.Context(), session.ActorOf(r), id); err == nil {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // meeting lists the standings in force that meet the case, whatever their stage.

@@ -104,8 +104,8 @@ func (s *room) fileForm(f filler, a registry.Agency, officers []registry.Person)
 		f.field("supervisor", "Supervisor named", "text", "Emergencies.", false, ""),
 		f.files(false),
 		one("gag", "Order not to tell the person", "yes", "The paper forbids telling the person"),
-		f.field("gag.issuer", "Who ordered that", "text", "", false, ""), f.field("gag.scope", "What it bars", "text", "", false, ""),
-		f.field("gag.until", "Until", "datetime-local", "UTC. Empty: it names no end.", false, ""),
+		f.field("gag_issuer", "Who ordered that", "text", "", false, ""), f.field("gag_scope", "What it bars", "text", "", false, ""),
+		f.field("gag_until", "Until", "datetime-local", "UTC. Empty: it names no end.", false, ""),
 		one("sealed", "Seal", "yes", "Under seal: only counsel and the team of the case see it, and not the one who enters it"),
 	}}
 }
@@ -155,15 +155,15 @@ func (s *room) filing(r *http.Request, wrong map[string]string) (desk.Filing, er
 	f := desk.Filing{Channel: intake.Channel(v.Get("channel")), Service: v.Get("service"), Agency: v.Get("agency"), Officer: v.Get("officer"), Instrument: law.Instrument(v.Get("instrument")),
 		Jurisdiction: v.Get("jurisdiction"), LegalBasis: v.Get("legal_basis"), Reference: v.Get("reference"), Authority: v.Get("authority"), Signed: when(v, "signed", wrong),
 		Served: when(v, "served", wrong), Respond: when(v, "respond", wrong), Supervisor: v.Get("supervisor"), Facts: v.Get("facts"), Offence: v.Get("offence"),
-		Identifiers: lines(v, "identifiers"), From: when(v, "from", wrong), To: when(v, "to", wrong), Sealed: v.Get("sealed") == "yes"}
+		Identifiers: lines(v, "identifiers"), From: when(v, "from", wrong), To: when(v, "to", wrong), Sealed: v.Get("sealed") != ""}
 	if f.Channel != intake.Mail && f.Channel != intake.Post {
 		wrong["channel"] = "Mail or post: what comes by the portal is filed there."
 	}
 	for _, c := range v["categories"] {
 		f.Categories = append(f.Categories, law.Category(c))
 	}
-	if v.Get("gag") == "yes" || strings.TrimSpace(v.Get("gag.issuer")) != "" {
-		f.Gag = &intake.Gag{Issuer: v.Get("gag.issuer"), Scope: v.Get("gag.scope"), Until: when(v, "gag.until", wrong)}
+	if v.Get("gag") != "" || strings.TrimSpace(v.Get("gag_issuer")) != "" {
+		f.Gag = &intake.Gag{Issuer: v.Get("gag_issuer"), Scope: v.Get("gag_scope"), Until: when(v, "gag_until", wrong)}
 	}
 	p, err := s.desk.Registry().Person(r.Context(), f.Officer)
 	switch {

@@ -73,8 +73,7 @@ func (f filler) value(name, now string) string {
 
 // field asks for one value.
 func (f filler) field(name, label, kind, hint string, required bool, now string) ask {
-	id := f.id + "-" + strings.ReplaceAll(name, ".", "-")
-	return ask{Field: ui.Field{ID: id, Name: name, Label: label, Kind: kind, Hint: hint, Required: required, Value: f.value(name, now), Wrong: f.wrong[name], Auto: "off"}}
+	return ask{Field: ui.Field{ID: f.id + "-" + name, Name: name, Label: label, Kind: kind, Hint: hint, Required: required, Value: f.value(name, now), Wrong: f.wrong[name], Auto: "off"}}
 }
 
 // choose asks for one of a list.
@@ -226,7 +225,7 @@ func documents(r *http.Request) ([]intake.Document, error) {
 // mark notes the faults of an intake beside their fields. "categories[2]" belongs to "categories".
 func mark(wrong map[string]string, faults intake.FieldErrors) {
 	for _, e := range faults {
-		name, place, _ := strings.Cut(e.Field, "[")
+		name, place, _ := strings.Cut(strings.ReplaceAll(e.Field, ".", "_"), "[")
 		t := "You gave " + e.Given + "; allowed is " + e.Allowed + "."
 		if n, ok := strings.CutSuffix(place, "]"); ok {
 			var i int

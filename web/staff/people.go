@@ -89,6 +89,7 @@ func (s *room) showPerson(w http.ResponseWriter, r *http.Request, fail *failedFo
 			return
 		}
 		for _, c := range calls {
+			c.Case = strings.Join(s.visible(r, []string{c.Case}), "")
 			d.Calls = append(d.Calls, call{c, names(c.By)})
 		}
 		lead = "Officer of " + d.Agency.Name

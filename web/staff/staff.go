@@ -16,7 +16,7 @@
 //
 //	/staff/file                         channel service agency officer instrument jurisdiction legal_basis reference authority signed
 //	                                    served respond supervisor facts offence identifiers (one a line) categories+ from to
-//	                                    gag (yes) gag.issuer gag.scope gag.until sealed (yes) documents+ (files, multipart)
+//	                                    gag (yes) gag_issuer gag_scope gag_until sealed (yes) documents+ (files, multipart)
 //	/staff/cases/ID/authenticate        number spoke_to result note: a call now; without number: none
 //	/staff/cases/ID/screen              flags+ note
 //	/staff/cases/ID/{return,object,refuse}                 reasons+ text
