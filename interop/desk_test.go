@@ -75,7 +75,10 @@ func (o *office) as(person string) *browser.Page {
 		o.t.Fatal(err)
 	}
 	var token string
-	if err := o.DB.Write(o.t.Context(), func(tx *store.Tx) error { token, err = o.Passkeys.Enrol(o.t.Context(), tx, person, who.Name); return err }); err != nil {
+	if err := o.DB.Write(o.t.Context(), func(tx *store.Tx) error {
+		token, err = o.Passkeys.Enrol(o.t.Context(), tx, person, who.Name)
+		return err
+	}); err != nil {
 		o.t.Fatal(err)
 	}
 	p := o.b.Page()
@@ -123,9 +126,12 @@ func (o *office) says(p *browser.Page, words ...string) {
 	}
 }
 
-// shoot keeps a picture of the whole page, wide and narrow, in light and in dark (go test -artifacts).
+// shoot keeps a picture of the whole page, wide and narrow, in light and in dark (go test -v -artifacts).
 func (o *office) shoot(p *browser.Page, name string) {
 	o.t.Helper()
+	if !testing.Verbose() {
+		return // four pictures take a while: they are for who looks at them
+	}
 	for _, width := range []int{1280, 390} {
 		for _, scheme := range []string{"light", "dark"} {
 			if err := p.Do("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil); err != nil {

@@ -32,6 +32,7 @@ func (s *room) act(w http.ResponseWriter, r *http.Request) {
 	}
 	i := slices.IndexFunc(offers, func(o desk.Offer) bool { return o.Command == name })
 	no := barredStep(c, a, offers, i, name)
+	barred := no != nil
 	fail := &failedForm{command: name, given: r.PostForm, wrong: map[string]string{}}
 	if no == nil {
 		no, err = s.step(r, c, offers[i], fail)
@@ -46,6 +47,9 @@ func (s *room) act(w http.ResponseWriter, r *http.Request) {
 	fail.status = http.StatusUnprocessableEntity
 	if no != nil {
 		fail.status = statusOf(no.Code)
+		if barred && fail.status != http.StatusForbidden {
+			fail.status = http.StatusConflict
+		}
 		if fail.status == http.StatusUnprocessableEntity {
 			fail.fault = blame(fail.wrong, s.asked(r, c, offers[i]), no)
 		} else {

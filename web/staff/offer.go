@@ -16,6 +16,7 @@ import (
 
 // offer makes a form of each step that is on offer, and lists those that something bars now.
 func (s *room) offer(r *http.Request, d *caseData, offers []desk.Offer, failed *failedForm) error {
+	slices.SortStableFunc(offers, func(a, b desk.Offer) int { return rank(a.Command) - rank(b.Command) })
 	first := true
 	for _, o := range offers {
 		f := form{ID: o.Command, Title: o.Title, About: about[o.Command], Action: Path + "cases/" + d.ID + "/" + o.Command, Button: o.Title, Danger: slices.Contains(dangerous, o.Command)}
@@ -34,12 +35,22 @@ func (s *room) offer(r *http.Request, d *caseData, offers []desk.Offer, failed *
 		if err := s.asks(r, d, o, fill, &f); err != nil {
 			return err
 		}
-		if first && failed == nil && !slices.Contains(aside, o.Command) && !f.Danger {
+		if first && failed == nil && rank(o.Command) < len(foremost) && f.Blocked == "" {
 			f.Open, first = true, false
 		}
 		d.Forms = append(d.Forms, f)
 	}
 	return nil
+}
+
+// foremost are the steps for which a case comes to a person: they stand first, and the first of them is open. The others are choices.
+var foremost = []string{"sign_release", "sign_scope", "admit", "resume", "authenticate", "screen", "clear", "begin_review", "overrule", "extract", "close"}
+
+func rank(command string) int {
+	if i := slices.Index(foremost, command); i >= 0 {
+		return i
+	}
+	return len(foremost)
 }
 
 // barred says what keeps a step from being on offer, with the date where there is one.
@@ -101,7 +112,7 @@ func (s *room) asks(r *http.Request, d *caseData, o desk.Offer, f filler, out *f
 		s.signAsks(r, d, o, f, out)
 	case "begin_review", "agree", "extract", "preserve", "resume", "close":
 	default: // a text
-		optional := slices.Contains([]string{"withdraw", "send_back", "extend_hold", "release_hold", "reissue"}, o.Command)
+		optional := slices.Contains([]string{"withdraw", "extend_hold", "release_hold", "reissue"}, o.Command)
 		label := map[string]string{"ask": "The question", "note": "Note", "overrule": "Why", "fraud": "What shows it"}[o.Command]
 		if label == "" {
 			label = "Why"

@@ -261,7 +261,7 @@ func plain(s string) string {
 		}
 	}
 	out := strings.Join(strings.Fields(b.String()), " ")
-	return out[:min(len(out), 3000)]
+	return out[:min(len(out), 30000)]
 }
 
 func sqlite(t testing.TB) *store.DB { return storetest.SQLite(t) }

@@ -115,8 +115,8 @@ func Handler(o Options) (http.Handler, error) {
 	s := &room{o: o, desk: o.Desk, log: o.Log.With("room", "staff")}
 	var err error
 	s.face, err = ui.NewFace(ui.Face{Name: "Response desk", Home: Path, SignOut: "/sign-out", Scripts: []string{"passkey.js"}, Nav: []ui.Link{
-		{Href: Path, Text: "Queue"}, {Href: Path + "file", Text: "Enter a request"}, {Href: Path + "agencies", Text: "Agencies"}, {Href: Path + "people", Text: "Staff"},
-		{Href: Path + "standings", Text: "Standings"}, {Href: Path + "assessments", Text: "Assessments"}, {Href: Path + "reports", Text: "Reports"}, {Href: "/keys", Text: "Your passkeys"},
+		{Href: Path, Text: "Queue"}, {Href: Path + "file", Text: "Enter"}, {Href: Path + "agencies", Text: "Agencies"}, {Href: Path + "people", Text: "Staff"},
+		{Href: Path + "standings", Text: "Standings"}, {Href: Path + "assessments", Text: "Assessments"}, {Href: Path + "reports", Text: "Reports"}, {Href: "/keys", Text: "Keys"},
 	}}, pages, "pages", template.FuncMap{"place": law.JurisdictionName, "instrument": instrumentTitle, "reason": desk.ReasonOf, "state": stateTitle,
 		"hex": hexOf, "size": size, "badge": stateBadge, "join": strings.Join}, s.log)
 	if err != nil {
