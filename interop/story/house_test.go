@@ -67,7 +67,7 @@ func open(t *testing.T, name, title string, services ...server.ServiceConfig) *p
 	p.House = writtest.Start(t, storetest.SQLite(t), writtest.Fake(p.fake), func(o *server.Options) {
 		c := &o.Config
 		c.Domain, c.Data, c.Services, c.Desk.Provider = name, data, services, title
-		c.Tlog.Cadence, c.Tlog.BatchSize, c.Tlog.Promise = config.Duration(72*time.Hour), 1024, config.Duration(14*24*time.Hour)
+		c.Tlog.Cadence, c.Tlog.BatchSize, c.Tlog.Promise = config.Duration(7*24*time.Hour), 1024, config.Duration(28*24*time.Hour)
 	})
 	roles := map[string]registry.Role{"carl": registry.Counsel, "hana": registry.Rights, "eve": registry.Executive}
 	for i := range teams {

@@ -31,7 +31,7 @@ func google(t *testing.T) []line {
 	list := p.requests(n, n, 3, 0, except, reviewed)
 	list[0].instrument, list[1].instrument, list[2].instrument = "search_warrant", "search_warrant", "emergency"
 	p.play(period{"2020-H2", h2, list})
-	p.to(day("2021-02-10"))
+	p.to(day("2021-02-26"))
 	percent := "7.0"
 	return []line{
 		p.check("Google", "2020-H1", "answered, also after 1 July what came before it", figures{requests: 5, accounts: 5, productive: 3, refused: 2}, "60.0"),
@@ -44,7 +44,7 @@ func twitter(t *testing.T) []line {
 	p.to(day("2020-07-06"))
 	p.stand("review_paused", "We have paused all data and information requests from Hong Kong authorities when the law went into effect.")
 	p.play(period{"2020-H2", h2[:2], p.requests(6, 6, 0, 0, deliver, hold)})
-	p.to(day("2021-02-10"))
+	p.to(day("2021-02-26"))
 	return []line{p.check("Twitter", "2020-H2", "paused", figures{requests: 6, accounts: 6, paused: 6}, "0.0")}
 }
 
@@ -53,6 +53,6 @@ func telegram(t *testing.T) []line {
 	p.to(day("2020-07-05"))
 	p.stand("refused", "We refuse data requests from Hong Kong until an international consensus on the political changes is reached.")
 	p.play(period{"2020-H2", h2[:2], p.requests(6, 6, 0, 0, deliver, turned)})
-	p.to(day("2021-02-10"))
+	p.to(day("2021-02-26"))
 	return []line{p.check("Telegram", "2020-H2", "refused", figures{requests: 6, accounts: 6, refused: 6}, "0.0")}
 }

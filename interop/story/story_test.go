@@ -313,7 +313,7 @@ func meta(t *testing.T) []line {
 	}
 	p.play(period{"2020-H2", h2, list[2:]})
 	p.play(period{"2021-H1", h2021, p.requests(a[3].requests, a[3].accounts, 0, 2, deliver, hold)})
-	p.to(day("2021-08-10"))
+	p.to(day("2021-08-25"))
 	return []line{
 		p.check("Meta", "2019-H2", "241 requests, 257 accounts, 46 % with some data", a[0], "46.1"), p.check("Meta", "2020-H1", "262 requests, 24 % with some data", a[1], "24.0"),
 		p.check("Meta", "2020-H2", "202 requests, 223 accounts, none answered, 1 emergency", a[2], "0.0"), p.check("Meta", "2021-H1", "152 requests, none answered, 2 emergencies", a[3], "0.0"),
