@@ -164,7 +164,7 @@ const findings = `(() => {
 })()`
 
 // Every page fits a phone and a desk, in light and dark: no sideways scrolling, everything named, one heading, a visible focus, enough
-// contrast (WCAG 2.2 §1.4.3), nothing in the console, and nothing from elsewhere.
+// contrast (WCAG 2.2, criterion 1.4.3), nothing in the console, and nothing from elsewhere.
 // With WRIT_SCREENSHOTS=DIR each page is kept as a picture.
 func TestPagesAreFitToBeSeen(t *testing.T) {
 	t.Parallel()
