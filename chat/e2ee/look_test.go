@@ -99,7 +99,7 @@ func FuzzLook(f *testing.F) {
 	f.Fuzz(func(t *testing.T, children string) {
 		s, err := stanza.Decode([]byte(`<message xmlns='jabber:client' type='chat'>` + children + `</message>`))
 		if err != nil {
-			t.Skip()
+			return // no stanza: nothing to judge
 		}
 		v := Look(s)
 		if _, body := s.Body(); body && !v.Body {
