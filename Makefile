@@ -2,7 +2,7 @@
 SHELL      := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 export CGO_ENABLED ?= 0
-export GOFLAGS     += -trimpath
+export GOFLAGS     += -trimpath -buildvcs=false
 PKG        := ./...
 DATA       := data
 FUZZTIME   ?= 10s
