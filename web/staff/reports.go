@@ -86,7 +86,8 @@ func (s *room) report(w http.ResponseWriter, r *http.Request) {
 	case "correct":
 		reason := strings.TrimSpace(r.PostForm.Get("reason"))
 		if reason == "" {
-			fail.wrong["reason"], fail.status = "Say why. The public reads it.", http.StatusUnprocessableEntity
+			fail.wrong["reason"], fail.status = "Say why: the public reads it.", http.StatusUnprocessableEntity
+			fail.fault = string(p) + ": nothing was changed. Say why it is corrected."
 			break
 		}
 		err = s.o.Reports.Correct(r.Context(), p, reason)
