@@ -15,7 +15,6 @@ require (
 	github.com/ncruces/go-sqlite3 v0.37.0
 	github.com/oschwald/maxminddb-golang/v2 v2.9.0
 	github.com/pelletier/go-toml/v2 v2.4.3
-	github.com/phpdave11/gofpdi v1.0.15
 	github.com/prometheus/client_golang v1.25.0
 	github.com/transparency-dev/tessera v1.0.4
 	github.com/xdg-go/scram v1.4.0
@@ -32,6 +31,8 @@ require (
 	mellium.im/xmpp v0.22.0
 	pgregory.net/rapid v1.3.0
 )
+
+require github.com/phpdave11/gofpdi v1.0.15 // indirect
 
 require (
 	filippo.io/hpke v0.4.0 // indirect
@@ -76,7 +77,7 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 	mellium.im/reader v0.1.0 // indirect
-	mellium.im/xmlstream v0.15.4 // indirect
+	mellium.im/xmlstream v0.15.4
 )
 
 tool (
