@@ -194,7 +194,7 @@ func TestACaseInTheBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = o.visit("amir", "/staff/cases/"+id)
-	o.says(p, "Awaiting second approval", "the person was told and may object until the date shown", "not now")
+	o.says(p, "Awaiting second approval", "The person was told and may object until the date shown", "not now")
 	o.fake.Advance(8 * 24 * time.Hour)
 	o.step("amir", id, "sign_release")
 	p = o.visit("rosa", "/staff/cases/"+id)

@@ -118,7 +118,7 @@ func Handler(o Options) (http.Handler, error) {
 		{Href: Path, Text: "Queue"}, {Href: Path + "file", Text: "Enter"}, {Href: Path + "agencies", Text: "Agencies"}, {Href: Path + "people", Text: "Staff"},
 		{Href: Path + "standings", Text: "Standings"}, {Href: Path + "assessments", Text: "Assessments"}, {Href: Path + "reports", Text: "Reports"}, {Href: "/keys", Text: "Keys"},
 	}}, pages, "pages", template.FuncMap{"place": law.JurisdictionName, "instrument": instrumentTitle, "reason": desk.ReasonOf, "state": stateTitle,
-		"hex": hexOf, "size": size, "badge": stateBadge, "join": strings.Join}, s.log)
+		"hex": hexOf, "size": size, "badge": stateBadge, "join": strings.Join, "category": func(c string) string { return law.Category(c).Info().Title }}, s.log)
 	if err != nil {
 		return nil, err
 	}
