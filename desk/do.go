@@ -406,18 +406,5 @@ func (t *turn) others() ([]string, error) {
 	for _, s := range openStates {
 		args = append(args, string(s))
 	}
-	rows, err := t.tx.Query(t.ctx, `SELECT id FROM desk_case WHERE agency = $1 AND id <> $2 AND frozen = 0 AND open = 1 AND state IN `+store.In(3, len(openStates))+` ORDER BY id`, args...)
-	if err != nil {
-		return nil, fmt.Errorf("desk: listing an agency's cases: %w", err)
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("desk: listing an agency's cases: %w", err)
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return store.Column[string](t.ctx, t.tx, "desk: listing an agency's cases", `SELECT id FROM desk_case WHERE agency = $1 AND id <> $2 AND frozen = 0 AND open = 1 AND state IN `+store.In(3, len(openStates))+` ORDER BY id`, args...)
 }

@@ -35,21 +35,8 @@ func newDocumentID() string {
 
 // casesWith lists other cases with the same document. A sealed case is not named: it does not exist for whoever is not on its team.
 func casesWith(ctx context.Context, tx *store.Tx, caseID string, mark []byte) ([]string, error) {
-	rows, err := tx.Query(ctx, `SELECT DISTINCT d.case_id FROM desk_document d JOIN desk_case c ON c.id = d.case_id
+	return store.Column[string](ctx, tx, "desk: comparing documents", `SELECT DISTINCT d.case_id FROM desk_document d JOIN desk_case c ON c.id = d.case_id
 		WHERE d.mark = $1 AND d.case_id <> $2 AND c.sealed = 0 ORDER BY d.case_id LIMIT 20`, mark, caseID)
-	if err != nil {
-		return nil, fmt.Errorf("desk: comparing documents: %w", err)
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("desk: comparing documents: %w", err)
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
 }
 
 // putDocument writes a sealed document. Each chunk is bound to its place and to the number of chunks: none can be moved or dropped.

@@ -47,20 +47,7 @@ func (d *Desk) Fsck(ctx context.Context) (*Check, error) {
 
 // ids lists case numbers after one, from the events, which are the truth.
 func (d *Desk) ids(ctx context.Context, after string, limit int) ([]string, error) {
-	rows, err := d.d.DB.Query(ctx, `SELECT case_id FROM desk_event WHERE seq = 1 AND case_id > $1 ORDER BY case_id LIMIT $2`, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("desk: listing cases: %w", err)
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("desk: listing cases: %w", err)
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return store.Column[string](ctx, d.d.DB, "desk: listing cases", `SELECT case_id FROM desk_event WHERE seq = 1 AND case_id > $1 ORDER BY case_id LIMIT $2`, after, limit)
 }
 
 func (d *Desk) fsckCase(ctx context.Context, x *Check, id string) error {

@@ -74,23 +74,14 @@ func (p *Passkeys) check(ctx context.Context, r store.Reader, person string, has
 
 // Credentials lists a person's passkeys, the oldest first.
 func (p *Passkeys) Credentials(ctx context.Context, person string) ([]Credential, error) {
-	rows, err := p.db.Query(ctx, `SELECT id, label, created, used, sign_count FROM passkey_credential
-		WHERE person = $1 AND removed = 0 ORDER BY created, id`, person)
-	if err != nil {
-		return nil, fmt.Errorf("passkey: listing: %w", err)
-	}
-	defer rows.Close()
-	var out []Credential
-	for rows.Next() {
+	return store.List(ctx, p.db, "passkey: listing", func(row store.Scanner) (Credential, error) {
 		c := Credential{Person: person}
 		var created, used, count int64
-		if err := rows.Scan(&c.ID, &c.Label, &created, &used, &count); err != nil {
-			return nil, fmt.Errorf("passkey: listing: %w", err)
-		}
+		err := row.Scan(&c.ID, &c.Label, &created, &used, &count)
 		c.Created, c.Used, c.Count = store.FromTime(created), timeOrZero(used), uint32(count)
-		out = append(out, c)
-	}
-	return out, rows.Err()
+		return c, err
+	}, `SELECT id, label, created, used, sign_count FROM passkey_credential
+		WHERE person = $1 AND removed = 0 ORDER BY created, id`, person)
 }
 
 // Remove takes a passkey from a person. Its row stays, without a use, so that the id is never registered again. ErrUnknown if it is not

@@ -352,22 +352,13 @@ func versions(ctx context.Context, rd store.Reader, id string) ([]Assessment, er
 }
 
 func signatures(ctx context.Context, rd store.Reader, id string, version int) ([]Signature, error) {
-	rows, err := rd.Query(ctx, `SELECT person, role, at FROM diligence_signature WHERE id = $1 AND version = $2 ORDER BY at, role`, id, version)
-	if err != nil {
-		return nil, fmt.Errorf("diligence: reading signatures: %w", err)
-	}
-	defer rows.Close()
-	var out []Signature
-	for rows.Next() {
+	return store.List(ctx, rd, "diligence: reading signatures", func(row store.Scanner) (Signature, error) {
 		var s Signature
 		var at int64
-		if err := rows.Scan(&s.Person, &s.Role, &at); err != nil {
-			return nil, fmt.Errorf("diligence: reading signatures: %w", err)
-		}
+		err := row.Scan(&s.Person, &s.Role, &at)
 		s.At = store.FromTime(at)
-		out = append(out, s)
-	}
-	return out, rows.Err()
+		return s, err
+	}, `SELECT person, role, at FROM diligence_signature WHERE id = $1 AND version = $2 ORDER BY at, role`, id, version)
 }
 
 // Versions lists the versions of an assessment, newest first.

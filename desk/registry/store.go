@@ -239,42 +239,24 @@ func GetCallBack(ctx context.Context, r store.Reader, id string) (CallBack, erro
 
 // CallBacks lists the call-backs about an officer, newest first.
 func (r *Registry) CallBacks(ctx context.Context, officer string) ([]CallBack, error) {
-	rows, err := r.db.Query(ctx, `SELECT id, agency, officer, case_id, number, caller, spoke_to, result, at FROM registry_callback WHERE officer = $1 ORDER BY at DESC, id`, officer)
-	if err != nil {
-		return nil, fmt.Errorf("registry: listing call-backs: %w", err)
-	}
-	defer rows.Close()
-	var out []CallBack
-	for rows.Next() {
+	return store.List(ctx, r.db, "registry: listing call-backs", func(row store.Scanner) (CallBack, error) {
 		var c CallBack
 		var at int64
-		if err := rows.Scan(&c.ID, &c.Agency, &c.Officer, &c.Case, &c.Number, &c.By, &c.SpokeTo, &c.Result, &at); err != nil {
-			return nil, fmt.Errorf("registry: listing call-backs: %w", err)
-		}
+		err := row.Scan(&c.ID, &c.Agency, &c.Officer, &c.Case, &c.Number, &c.By, &c.SpokeTo, &c.Result, &at)
 		c.At = unstamp(at)
-		out = append(out, c)
-	}
-	return out, rows.Err()
+		return c, err
+	}, `SELECT id, agency, officer, case_id, number, caller, spoke_to, result, at FROM registry_callback WHERE officer = $1 ORDER BY at DESC, id`, officer)
 }
 
 // History lists the newest changes, at most limit.
 func (r *Registry) History(ctx context.Context, limit int) ([]Change, error) {
-	rows, err := r.db.Query(ctx, `SELECT at, who, what, subject, detail FROM registry_history ORDER BY seq DESC LIMIT $1`, limit)
-	if err != nil {
-		return nil, fmt.Errorf("registry: reading the history: %w", err)
-	}
-	defer rows.Close()
-	var out []Change
-	for rows.Next() {
+	return store.List(ctx, r.db, "registry: reading the history", func(row store.Scanner) (Change, error) {
 		var c Change
 		var at int64
-		if err := rows.Scan(&at, &c.Who, &c.What, &c.Subject, &c.Detail); err != nil {
-			return nil, fmt.Errorf("registry: reading the history: %w", err)
-		}
+		err := row.Scan(&at, &c.Who, &c.What, &c.Subject, &c.Detail)
 		c.At = unstamp(at)
-		out = append(out, c)
-	}
-	return out, rows.Err()
+		return c, err
+	}, `SELECT at, who, what, subject, detail FROM registry_history ORDER BY seq DESC LIMIT $1`, limit)
 }
 
 // Proposal is a change of roles that waits for the second person.
@@ -288,24 +270,15 @@ type Proposal struct {
 
 // Proposals lists the changes of roles that wait, oldest first.
 func (r *Registry) Proposals(ctx context.Context) ([]Proposal, error) {
-	rows, err := r.db.Query(ctx, `SELECT id, person, roles, proposer, at FROM registry_proposal WHERE confirmed = 0 ORDER BY at, id`)
-	if err != nil {
-		return nil, fmt.Errorf("registry: listing proposals: %w", err)
-	}
-	defer rows.Close()
-	var out []Proposal
-	for rows.Next() {
+	return store.List(ctx, r.db, "registry: listing proposals", func(row store.Scanner) (Proposal, error) {
 		var p Proposal
 		var roles string
 		var at int64
-		if err := rows.Scan(&p.ID, &p.Person, &roles, &p.Proposer, &at); err != nil {
-			return nil, fmt.Errorf("registry: listing proposals: %w", err)
-		}
+		err := row.Scan(&p.ID, &p.Person, &roles, &p.Proposer, &at)
 		p.At = unstamp(at)
 		for _, s := range strings.Fields(roles) {
 			p.Roles = append(p.Roles, Role(s))
 		}
-		out = append(out, p)
-	}
-	return out, rows.Err()
+		return p, err
+	}, `SELECT id, person, roles, proposer, at FROM registry_proposal WHERE confirmed = 0 ORDER BY at, id`)
 }

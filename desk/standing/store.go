@@ -96,22 +96,13 @@ func read(ctx context.Context, rd store.Reader, where string, args ...any) ([]Re
 }
 
 func signatures(ctx context.Context, rd store.Reader, id string) ([]Signature, error) {
-	rows, err := rd.Query(ctx, `SELECT person, role, at FROM standing_signature WHERE record = $1 ORDER BY at, role`, id)
-	if err != nil {
-		return nil, fmt.Errorf("standing: reading signatures: %w", err)
-	}
-	defer rows.Close()
-	var out []Signature
-	for rows.Next() {
+	return store.List(ctx, rd, "standing: reading signatures", func(row store.Scanner) (Signature, error) {
 		var s Signature
 		var at int64
-		if err := rows.Scan(&s.Person, &s.Role, &at); err != nil {
-			return nil, fmt.Errorf("standing: reading signatures: %w", err)
-		}
+		err := row.Scan(&s.Person, &s.Role, &at)
 		s.At = unstamp(at)
-		out = append(out, s)
-	}
-	return out, rows.Err()
+		return s, err
+	}, `SELECT person, role, at FROM standing_signature WHERE record = $1 ORDER BY at, role`, id)
 }
 
 func get(ctx context.Context, rd store.Reader, id string) (Record, error) {
