@@ -25,8 +25,8 @@ var floors = []struct {
 	{".", 5}, {"cli", 5}, {"server", 5},
 	{"web/*", 4},
 	{"chat/*", 3}, {"desk", 3}, {"desk/*", 3}, {"report", 3},
-	{"xmpp/feature", 2}, {"xmpp/route", 2}, {"xmpp/c2s", 2}, {"account", 2}, {"records", 2}, {"tlog", 2},
-	{"store", 1}, {"passkey", 1}, {"passkey/softkey", 1}, {"cluster", 1}, {"cluster/*", 1}, {"xmpp/stream", 1}, {"xmpp/sasl", 1},
+	{"xmpp/feature", 2}, {"xmpp/route", 2}, {"xmpp/c2s", 2}, {"xmpp/s2s", 2}, {"account", 2}, {"records", 2}, {"tlog", 2},
+	{"store", 1}, {"passkey", 1}, {"passkey/softkey", 1}, {"cluster", 1}, {"cluster/*", 1}, {"xmpp/stream", 1}, {"xmpp/sasl", 1}, {"xmpp/locate", 1},
 	{"xmpp/xml", 0}, {"xmpp/jid", 0}, {"xmpp/stanza", 0}, {"schedule", 0}, {"config", 0}, {"clock", 0}, {"obs", 0}, {"spec", 0},
 	{"tlog/verify", 0}, {"third_party/*", 0},
 	{"writtest", testFloor}, {"store/storetest", testFloor}, {"bench", testFloor}, {"bench/*", testFloor}, {"interop", testFloor}, {"interop/*", testFloor}, {"story", testFloor},
@@ -45,6 +45,7 @@ var sideways = []pair{
 	{"desk", "desk/*"}, {"desk/*", "desk"}, {"desk/*", "desk/*"}, {"report", "desk"}, {"report", "desk/*"},
 	{"xmpp/feature", "records"}, {"xmpp/route", "xmpp/feature"}, {"xmpp/c2s", "xmpp/route"}, {"xmpp/c2s", "xmpp/feature"}, {"xmpp/c2s", "account"},
 	{"account", "records"}, {"account", "xmpp/feature"}, {"xmpp/c2s", "records"},
+	{"xmpp/s2s", "xmpp/route"}, {"xmpp/s2s", "xmpp/feature"}, {"xmpp/s2s", "records"},
 	{"passkey", "store"}, {"passkey/softkey", "passkey"}, {"cluster/*", "cluster"}, {"xmpp/stream", "xmpp/sasl"},
 	{"xmpp/stanza", "xmpp/jid"}, {"xmpp/stanza", "xmpp/xml"},
 	{"writtest", "*"}, {"store/storetest", "*"}, {"bench", "*"}, {"bench/*", "*"}, {"interop", "*"}, {"interop/*", "*"}, {"story", "*"},
@@ -66,6 +67,7 @@ var only = []struct {
 	{"github.com/ncruces/go-sqlite3", []string{"store"}},
 	{"github.com/jackc/pgx/v5", []string{"store", "store/storetest"}},
 	{"github.com/nats-io", []string{"cluster/natsbus"}},
+	{"github.com/miekg/dns", []string{"xmpp/locate"}},
 	{"flag", []string{"cli", "bench"}}, // bench is a command of its own
 	{"github.com/alecthomas/kong", []string{"cli"}},
 	{"encoding/xml", []string{"interop", "interop/*", "xmpp/c2s"}}, // accepts what XMPP must refuse; c2s writes host-meta with it

@@ -120,6 +120,7 @@ type Envelope struct {
 	Waits     bool   // is kept for a recipient without a session (XEP-0160 §3)
 	ArchiveID int64  // the recipient's archive id (XEP-0359), set in Persist
 	SentID    int64  // the sender's own archive id
+	Queued    int64  // the number of its row in the queue to another server, set in Persist
 	Offline   bool   // kept for a recipient without an available session
 	Delivered int    // sessions reached in Deliver
 	Notice    string // set by Screen rooms in "warn" mode: told to the sender after delivery

@@ -22,7 +22,7 @@ type iqKey struct {
 func (r *Router) takeIQ(ctx context.Context, e *feature.Envelope, p *Sender, done func()) {
 	s := e.Stanza
 	request := s.Type == stanza.Get || s.Type == stanza.Set
-	if !request && r.asks.answer(e.Session, s) {
+	if !request && e.Session != nil && r.asks.answer(e.Session, s) {
 		r.InOrder(p, done)
 		return
 	}
@@ -39,7 +39,7 @@ func (r *Router) takeIQ(ctx context.Context, e *feature.Envelope, p *Sender, don
 	if s.Type == stanza.Set {
 		p.await(0) // a barrier: what was sent before is done before
 	}
-	q := &feature.Request{Stanza: s, From: e.From, To: e.To, Session: e.Session, Place: at, Send: e.Session.Out.Push}
+	q := &feature.Request{Stanza: s, From: e.From, To: e.To, Session: e.Session, Place: at, Send: func(s *stanza.Stanza) { r.toSender(ctx, e, s) }}
 	if at == feature.AtOwn {
 		q.To = e.From.Bare()
 	}
@@ -47,17 +47,26 @@ func (r *Router) takeIQ(ctx context.Context, e *feature.Envelope, p *Sender, don
 	if err != nil {
 		r.answer(ctx, e, err)
 	} else {
-		r.reply(e.Session, s, reply)
+		r.reply(ctx, e, reply)
 	}
 	r.InOrder(p, done)
 }
 
+// toSender sends an answer back to where the envelope came from.
+func (r *Router) toSender(ctx context.Context, e *feature.Envelope, s *stanza.Stanza) {
+	if e.Session != nil {
+		e.Session.Out.Push(s)
+		return
+	}
+	r.Deliver(ctx, s.To, s)
+}
+
 // reply sends the result of a request.
-func (r *Router) reply(to *feature.Session, s *stanza.Stanza, a feature.Reply) {
+func (r *Router) reply(ctx context.Context, e *feature.Envelope, a feature.Reply) {
 	if len(a.Payload) > 0 {
-		to.Out.Push(stanza.Reply(s, a.Payload))
+		r.toSender(ctx, e, stanza.Reply(e.Stanza, a.Payload))
 	} else {
-		to.Out.Push(stanza.Reply(s))
+		r.toSender(ctx, e, stanza.Reply(e.Stanza))
 	}
 	if a.Then != nil {
 		defer r.guard("following a reply", nil)
@@ -68,7 +77,7 @@ func (r *Router) reply(to *feature.Session, s *stanza.Stanza, a feature.Reply) {
 // placeOf says whether the server itself answers; 0 if not.
 func (r *Router) placeOf(e *feature.Envelope) feature.Place {
 	switch {
-	case e.To.IsZero(), e.To == e.From.Bare():
+	case e.Session != nil && (e.To.IsZero() || e.To == e.From.Bare()):
 		return feature.AtOwn
 	case e.To == r.c.Domain:
 		return feature.AtDomain

@@ -38,6 +38,25 @@ func (r *Router) Take(ctx context.Context, p *Sender, s *stanza.Stanza, done fun
 	}
 }
 
+// Receive takes a stanza that another server sent: 'to' is at one of Hosts, 'from' at a domain that the stream has proved. p keeps the order of
+// what comes over one stream; its Session is nil. done is as in Take.
+func (r *Router) Receive(ctx context.Context, p *Sender, s *stanza.Stanza, done func()) {
+	e := &feature.Envelope{Stanza: s, From: s.From, To: s.To, Time: r.c.Clock.Now()}
+	switch s.Kind {
+	case stanza.Message:
+		r.m.message.Inc()
+		r.enter(ctx, e, p, done)
+	case stanza.Presence:
+		r.m.presence.Inc()
+		p.await(0)
+		r.presence(ctx, e)
+		done()
+	default:
+		r.m.iq.Inc()
+		r.takeIQ(ctx, e, p, done)
+	}
+}
+
 // Submit implements feature.Router.
 func (r *Router) Submit(ctx context.Context, e *feature.Envelope) {
 	if e.Time.IsZero() {
@@ -160,7 +179,7 @@ func (r *Router) persist(e *feature.Envelope, p *Sender, done func()) {
 			return nil
 		}
 		defer r.guard("persisting", &err)
-		e.Stanza, e.ArchiveID, e.SentID, e.Offline = original, 0, 0, false // it may be the second run
+		e.Stanza, e.ArchiveID, e.SentID, e.Queued, e.Offline = original, 0, 0, 0, false // it may be the second run
 		e.Away = r.away(e)
 		for _, f := range r.rooms.persist {
 			if f.Wants == nil || f.Wants(e) {
@@ -261,13 +280,10 @@ func (r *Router) deliver(e *feature.Envelope) error {
 	if e.Offline {
 		return nil // kept for the account's next session, which finds it there
 	}
-	if !r.Local(e.To) {
-		if r.c.Remote == nil {
-			return stanza.RemoteServerNotFound("this server does not talk to other servers")
-		}
-		return r.c.Remote.Send(r.ctx, e.Stanza)
+	if !r.Serves(e.To) {
+		return r.remote(r.ctx, e.Stanza, e.Queued)
 	}
-	if e.To.Local() == "" {
+	if !r.Local(e.To) || e.To.Local() == "" {
 		return stanza.ServiceUnavailable("")
 	}
 	v, sessions, one := r.judge(e.To, e.Stanza)
@@ -279,6 +295,14 @@ func (r *Router) deliver(e *feature.Envelope) error {
 	}
 	e.Delivered = hand(v, sessions, one, e.Stanza)
 	return nil
+}
+
+// remote gives a stanza to the way to other servers.
+func (r *Router) remote(ctx context.Context, s *stanza.Stanza, queued int64) error {
+	if r.c.Remote == nil {
+		return stanza.RemoteServerNotFound("this server does not talk to other servers")
+	}
+	return r.c.Remote.Send(ctx, s, queued)
 }
 
 // homeless is called for a message that should have been kept and was not: its session went away between the commit and
@@ -322,15 +346,13 @@ func (r *Router) answer(ctx context.Context, e *feature.Envelope, err error) {
 
 // Deliver implements feature.Router.
 func (r *Router) Deliver(ctx context.Context, to jid.JID, s *stanza.Stanza) {
-	if !r.Local(to) {
-		if r.c.Remote != nil {
-			if err := r.c.Remote.Send(ctx, s); err != nil {
-				r.m.dropped.Inc()
-			}
+	if !r.Serves(to) {
+		if err := r.remote(ctx, s, 0); err != nil {
+			r.m.dropped.Inc()
 		}
 		return
 	}
-	if to.Local() == "" {
+	if !r.Local(to) || to.Local() == "" {
 		return
 	}
 	v, sessions, one := r.judge(to, s)
@@ -352,13 +374,12 @@ func (r *Router) presence(ctx context.Context, e *feature.Envelope) {
 	switch {
 	case err != nil:
 		r.answer(ctx, e, err)
-	case !handled && !e.To.IsZero():
-		if !r.Local(e.To) {
-			if r.c.Remote == nil {
-				r.answer(ctx, e, stanza.RemoteServerNotFound("this server does not talk to other servers"))
-				return
-			}
+	case !handled && !e.To.IsZero() && !r.Serves(e.To):
+		if err := r.remote(ctx, e.Stanza, 0); err != nil {
+			r.answer(ctx, e, err)
+			return
 		}
+	case !handled && !e.To.IsZero():
 		r.Deliver(ctx, e.To, e.Stanza)
 	}
 	if err == nil {

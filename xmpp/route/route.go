@@ -35,13 +35,17 @@ type Accounts interface {
 
 // Remote carries stanzas to other domains. Without one a foreign address is answered with remote-server-not-found.
 type Remote interface {
-	// Send takes the stanza over; an error is answered to its sender.
-	Send(ctx context.Context, s *stanza.Stanza) error
+	// Reaches reports whether this server may talk to the domain of the address; it asks no network.
+	Reaches(j jid.JID) bool
+	// Send takes the stanza over and does not wait for the network; an error is answered to its sender. queued is the number under which the
+	// stanza was written down in Persist (Envelope.Queued); 0: it is lost with the process.
+	Send(ctx context.Context, s *stanza.Stanza, queued int64) error
 }
 
 // Config is what routing stands on.
 type Config struct {
-	Domain       jid.JID // the served domain
+	Domain       jid.JID   // the served domain: that of the accounts
+	Hosts        []jid.JID // further domains of this server, of services such as rooms; other servers may reach them
 	DB           *store.DB
 	Accounts     Accounts
 	Clock        clock.Clock // nil is the system's
@@ -162,11 +166,33 @@ func (r *Router) Features() []*feature.Feature { return r.features }
 // Domain implements feature.Router.
 func (r *Router) Domain() jid.JID { return r.c.Domain }
 
+// Hosts are all domains that this server answers for, that of the accounts first.
+func (r *Router) Hosts() []jid.JID { return append([]jid.JID{r.c.Domain}, r.c.Hosts...) }
+
+// Serves reports whether the address is at one of Hosts: what is not goes to another server.
+func (r *Router) Serves(j jid.JID) bool {
+	d := j.Domainpart()
+	if d == r.c.Domain.Domainpart() {
+		return true
+	}
+	for _, h := range r.c.Hosts {
+		if d == h.Domainpart() {
+			return true
+		}
+	}
+	return false
+}
+
+// Connect gives the router the way to other servers. Call it once, before there are sessions.
+func (r *Router) Connect(to Remote) { r.c.Remote = to }
+
 // Local implements feature.Router.
 func (r *Router) Local(j jid.JID) bool { return j.Domainpart() == r.c.Domain.Domainpart() }
 
 // Reaches implements feature.Router.
-func (r *Router) Reaches(j jid.JID) bool { return r.c.Remote != nil || r.Local(j) }
+func (r *Router) Reaches(j jid.JID) bool {
+	return r.Serves(j) || r.c.Remote != nil && r.c.Remote.Reaches(j)
+}
 
 // Exists implements feature.Router.
 func (r *Router) Exists(ctx context.Context, account jid.JID) (bool, error) {
