@@ -209,21 +209,15 @@ func (d *Desk) Counts(ctx context.Context, by Actor) (map[State]int, error) {
 	var w where
 	w.visible(who)
 	w.and("open = 1")
-	rows, err := d.d.DB.Query(ctx, `SELECT state, count(*) FROM desk_case WHERE `+strings.Join(w.parts, " AND ")+` GROUP BY state`, w.args...)
-	if err != nil {
-		return nil, fmt.Errorf("desk: counting cases: %w", err)
-	}
-	defer rows.Close()
 	out := map[State]int{}
-	for rows.Next() {
+	err = store.Each(ctx, d.d.DB, "desk: counting cases", func(row store.Scanner) error {
 		var s State
 		var n int
-		if err := rows.Scan(&s, &n); err != nil {
-			return nil, fmt.Errorf("desk: counting cases: %w", err)
-		}
+		err := row.Scan(&s, &n)
 		out[s] = n
-	}
-	return out, rows.Err()
+		return err
+	}, `SELECT state, count(*) FROM desk_case WHERE `+strings.Join(w.parts, " AND ")+` GROUP BY state`, w.args...)
+	return out, err
 }
 
 // Releases lists what was delivered to an agency, newest first: what a fraud verdict has to be followed up with.

@@ -45,25 +45,16 @@ func (d *Desk) Tick(ctx context.Context) error {
 // wakeCases visits the cases whose time has come.
 func (d *Desk) wakeCases(ctx context.Context) error {
 	now := d.d.Clock.Now()
-	rows, err := d.d.DB.Query(ctx, `SELECT id, state FROM desk_case WHERE wake <> 0 AND wake <= $1 ORDER BY wake, id LIMIT 1000`, store.Time(now))
-	if err != nil {
-		return fmt.Errorf("desk: finding what is due: %w", err)
-	}
-	defer rows.Close()
 	type due struct {
 		id    string
 		state State
 	}
-	var list []due
-	for rows.Next() {
-		var x due
-		if err := rows.Scan(&x.id, &x.state); err != nil {
-			return fmt.Errorf("desk: finding what is due: %w", err)
-		}
-		list = append(list, x)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return fmt.Errorf("desk: finding what is due: %w", err)
+	list, err := store.List(ctx, d.d.DB, "desk: finding what is due", func(row store.Scanner) (x due, err error) {
+		err = row.Scan(&x.id, &x.state)
+		return x, err
+	}, `SELECT id, state FROM desk_case WHERE wake <> 0 AND wake <= $1 ORDER BY wake, id LIMIT 1000`, store.Time(now))
+	if err != nil {
+		return err
 	}
 	var errs []error
 	for _, x := range list {

@@ -77,23 +77,15 @@ func signIns() Datum {
 		Sweep: SweepRows(schedule.SignIn, "records_signin", "at", "account"),
 		Erase: EraseRows(schedule.SignIn, "records_signin", "account"),
 		Export: func(ctx context.Context, o *Opened, emit func(...any) error) error {
-			rows, err := o.Query(ctx, `SELECT at, ip, port, client, device, tls, cipher, mechanism FROM records_signin
-				WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
 			var at, port int64
 			var ip, client, device, tls, cipher, mechanism string
-			for rows.Next() {
-				if err := rows.Scan(&at, &ip, &port, &client, &device, &tls, &cipher, &mechanism); err != nil {
+			return store.Each(ctx, o, "records: reading sign-ins", func(row store.Scanner) error {
+				if err := row.Scan(&at, &ip, &port, &client, &device, &tls, &cipher, &mechanism); err != nil {
 					return err
 				}
-				if err := emit(store.FromTime(at), ip, port, client, device, tls, cipher, mechanism); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
+				return emit(store.FromTime(at), ip, port, client, device, tls, cipher, mechanism)
+			}, `SELECT at, ip, port, client, device, tls, cipher, mechanism FROM records_signin
+				WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
 		}}
 }
 
@@ -109,25 +101,19 @@ func locations(places *Places) Datum {
 		},
 		Purpose: "Nothing is kept: the place is looked up when it is asked for, from the addresses of the sign-ins.", Retention: "sign-ins", Process: schedule.Subpoena},
 		Export: func(ctx context.Context, o *Opened, emit func(...any) error) error {
-			rows, err := o.Query(ctx, `SELECT at, ip FROM records_signin WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, id`,
-				o.Account(), store.Time(o.From()), store.Time(o.To()))
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
+			return store.Each(ctx, o, "records: reading sign-ins", func(row store.Scanner) error {
 				var at int64
 				var ip string
-				if err := rows.Scan(&at, &ip); err != nil {
+				if err := row.Scan(&at, &ip); err != nil {
 					return err
 				}
-				if p, ok := places.Lookup(ip); ok {
-					if err := emit(store.FromTime(at), ip, p.Country, p.Region, p.City, places.Built()); err != nil {
-						return err
-					}
+				p, ok := places.Lookup(ip)
+				if !ok {
+					return nil
 				}
-			}
-			return rows.Err()
+				return emit(store.FromTime(at), ip, p.Country, p.Region, p.City, places.Built())
+			}, `SELECT at, ip FROM records_signin WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, id`,
+				o.Account(), store.Time(o.From()), store.Time(o.To()))
 		}}
 }
 
@@ -137,21 +123,13 @@ func lastSeen() Datum {
 		Purpose: "To tell contacts when someone was last there, and to find accounts that nobody uses.", Retention: schedule.Account, Process: schedule.Subpoena},
 		Erase: EraseRows(schedule.LastSeen, "records_seen", "account"),
 		Export: func(ctx context.Context, o *Opened, emit func(...any) error) error {
-			rows, err := o.Query(ctx, `SELECT at FROM records_seen WHERE account = $1`, o.Account())
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
+			return store.Each(ctx, o, "records: reading when an account was last seen", func(row store.Scanner) error {
 				var at int64
-				if err := rows.Scan(&at); err != nil {
+				if err := row.Scan(&at); err != nil {
 					return err
 				}
-				if err := emit(store.FromTime(at)); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
+				return emit(store.FromTime(at))
+			}, `SELECT at FROM records_seen WHERE account = $1`, o.Account())
 		}}
 }
 
@@ -170,23 +148,15 @@ func calls() Datum {
 		Sweep: SweepRows(schedule.CallLog, "records_call", "started", "a", "b"),
 		Erase: EraseRows(schedule.CallLog, "records_call", "a", "b"),
 		Export: func(ctx context.Context, o *Opened, emit func(...any) error) error {
-			rows, err := o.Query(ctx, `SELECT id, a, b, caller, kind, started, proceeded, answered, ended, outcome FROM records_call WHERE a = $1 AND started >= $2 AND started < $3
+			return store.Each(ctx, o, "records: reading calls", func(row store.Scanner) error {
+				var c call
+				if err := row.Scan(&c.id, &c.a, &c.b, &c.caller, &c.kind, &c.started, &c.proceeded, &c.answered, &c.ended, &c.outcome); err != nil {
+					return err
+				}
+				return emit(store.FromTime(c.started), c.caller, c.callee(), c.kind, known(c.answered, c.proceeded), known(c.ended, 0), c.outcome)
+			}, `SELECT id, a, b, caller, kind, started, proceeded, answered, ended, outcome FROM records_call WHERE a = $1 AND started >= $2 AND started < $3
 				UNION ALL SELECT id, a, b, caller, kind, started, proceeded, answered, ended, outcome FROM records_call WHERE b = $1 AND a <> $1 AND started >= $2 AND started < $3
 				ORDER BY started, id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var c call
-				if err := rows.Scan(&c.id, &c.a, &c.b, &c.caller, &c.kind, &c.started, &c.proceeded, &c.answered, &c.ended, &c.outcome); err != nil {
-					return err
-				}
-				if err := emit(store.FromTime(c.started), c.caller, c.callee(), c.kind, known(c.answered, c.proceeded), known(c.ended, 0), c.outcome); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
 		}}
 }
 

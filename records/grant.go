@@ -263,21 +263,11 @@ func (g *Gate) load(ctx context.Context, r store.Reader, id string) (stored, err
 		return s, fmt.Errorf("%w: the hash does not fit", ErrTampered)
 	}
 	s.closed = closed != 0
-	rows, err := r.Query(ctx, `SELECT role, person, assertion FROM gate_signature WHERE grant_id = $1 ORDER BY signed, role`, id)
-	if err != nil {
-		return s, fmt.Errorf("records: reading signatures: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var one signature
-		var role string
-		if err := rows.Scan(&role, &one.person, &one.assertion); err != nil {
-			return s, fmt.Errorf("records: reading signatures: %w", err)
-		}
-		one.role = Role(role)
-		s.signatures = append(s.signatures, one)
-	}
-	return s, rows.Err()
+	s.signatures, err = store.List(ctx, r, "records: reading signatures", func(row store.Scanner) (one signature, err error) {
+		err = row.Scan(&one.role, &one.person, &one.assertion)
+		return one, err
+	}, `SELECT role, person, assertion FROM gate_signature WHERE grant_id = $1 ORDER BY signed, role`, id)
+	return s, err
 }
 
 // usable refuses what is over.

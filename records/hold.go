@@ -144,20 +144,12 @@ func (g *Gate) Holds(ctx context.Context, r store.Reader, caseID string) ([]Hold
 
 // heldFor lists the accounts that are held for a category.
 func heldFor(ctx context.Context, r store.Reader, c schedule.Category) (map[string]bool, error) {
-	rows, err := r.Query(ctx, `SELECT DISTINCT account FROM gate_hold_account WHERE category = $1 AND active = 1`, string(c))
-	if err != nil {
-		return nil, fmt.Errorf("records: reading holds: %w", err)
-	}
-	defer rows.Close()
+	accounts, err := store.Column[string](ctx, r, "records: reading holds", `SELECT DISTINCT account FROM gate_hold_account WHERE category = $1 AND active = 1`, string(c))
 	out := map[string]bool{}
-	for rows.Next() {
-		var a string
-		if err := rows.Scan(&a); err != nil {
-			return nil, fmt.Errorf("records: reading holds: %w", err)
-		}
+	for _, a := range accounts {
 		out[a] = true
 	}
-	return out, rows.Err()
+	return out, err
 }
 
 // moment is a stored time; 0 is "not".

@@ -167,21 +167,13 @@ func (k *Keeper) Erase(ctx context.Context, tx *store.Tx, account string) error 
 
 // erase deletes what is not held and reports whether something is.
 func (k *Keeper) erase(ctx context.Context, tx *store.Tx, account string) (left bool, err error) {
-	held := map[schedule.Category]bool{}
-	rows, err := tx.Query(ctx, `SELECT DISTINCT category FROM gate_hold_account WHERE account = $1 AND active = 1`, account)
+	categories, err := store.Column[schedule.Category](ctx, tx, "records: erasing", `SELECT DISTINCT category FROM gate_hold_account WHERE account = $1 AND active = 1`, account)
 	if err != nil {
-		return false, fmt.Errorf("records: erasing: %w", err)
+		return false, err
 	}
-	for rows.Next() {
-		var c string
-		if err := rows.Scan(&c); err != nil {
-			rows.Close()
-			return false, fmt.Errorf("records: erasing: %w", err)
-		}
-		held[schedule.Category(c)] = true
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return false, fmt.Errorf("records: erasing: %w", err)
+	held := map[schedule.Category]bool{}
+	for _, c := range categories {
+		held[c] = true
 	}
 	kept := map[string]bool{} // tables of held data: a datum that shares one with them must not empty it
 	for _, d := range k.r.data() {
@@ -222,20 +214,8 @@ func (k *Keeper) Awaited(ctx context.Context, r store.Reader, account string) (b
 
 // finishErasures erases what is left of erased accounts that nothing holds any more, and says how many accounts it finished.
 func (k *Keeper) finishErasures(ctx context.Context, tx *store.Tx) (n int64, err error) {
-	rows, err := tx.Query(ctx, `SELECT account FROM records_erased ORDER BY account`)
+	accounts, err := store.Column[string](ctx, tx, "records: finishing erasures", `SELECT account FROM records_erased ORDER BY account`)
 	if err != nil {
-		return 0, err
-	}
-	var accounts []string
-	for rows.Next() {
-		var a string
-		if err := rows.Scan(&a); err != nil {
-			rows.Close()
-			return 0, err
-		}
-		accounts = append(accounts, a)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return 0, err
 	}
 	for _, a := range accounts {

@@ -113,25 +113,21 @@ func (r *Records) preserve(ctx context.Context) error {
 }
 
 func (r *Records) uncopied(ctx context.Context) ([]pendingHold, error) {
-	rows, err := r.db.Query(ctx, `SELECT h.id, a.account, a.category FROM gate_hold h JOIN gate_hold_account a ON a.hold = h.id
-		WHERE h.copied = 0 AND h.ended = 0 ORDER BY h.placed, h.id`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var out []pendingHold
-	for rows.Next() {
+	err := store.Each(ctx, r.db, "records: reading holds to copy for", func(row store.Scanner) error {
 		var id, account, category string
-		if err := rows.Scan(&id, &account, &category); err != nil {
-			return nil, err
+		if err := row.Scan(&id, &account, &category); err != nil {
+			return err
 		}
 		if len(out) == 0 || out[len(out)-1].id != id {
 			out = append(out, pendingHold{id, map[string][]schedule.Category{}})
 		}
 		h := out[len(out)-1]
 		h.accounts[account] = append(h.accounts[account], schedule.Category(category))
-	}
-	return out, rows.Err()
+		return nil
+	}, `SELECT h.id, a.account, a.category FROM gate_hold h JOIN gate_hold_account a ON a.hold = h.id
+		WHERE h.copied = 0 AND h.ended = 0 ORDER BY h.placed, h.id`)
+	return out, err
 }
 
 // keepCopies writes the copies down, unless the hold has ended meanwhile or another process was first.

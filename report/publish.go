@@ -161,23 +161,13 @@ func one(all []Published, err error) (Published, error) {
 }
 
 func (r *Reports) list(ctx context.Context, sql string, args ...any) ([]Published, error) {
-	rows, err := r.d.DB.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("report: reading reports: %w", err)
-	}
-	defer rows.Close()
-	var all []Published
-	for rows.Next() {
-		var p Published
-		var period, text, csv, sig string
+	return store.List(ctx, r.d.DB, "report: reading reports", func(row store.Scanner) (p Published, err error) {
+		var text, csv, sig string
 		var at int64
-		if err := rows.Scan(&period, &p.Version, &at, &text, &csv, &sig); err != nil {
-			return nil, fmt.Errorf("report: reading reports: %w", err)
-		}
-		p.Period, p.At, p.JSON, p.CSV, p.Signature = Period(period), store.FromTime(at), []byte(text), []byte(csv), []byte(sig)
-		all = append(all, p)
-	}
-	return all, rows.Err()
+		err = row.Scan(&p.Period, &p.Version, &at, &text, &csv, &sig)
+		p.At, p.JSON, p.CSV, p.Signature = store.FromTime(at), []byte(text), []byte(csv), []byte(sig)
+		return p, err
+	}, sql, args...)
 }
 
 // Turn closes every period whose cut-off has passed and publishes what the log has come to hold. The first period is that in which

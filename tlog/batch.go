@@ -143,20 +143,10 @@ type waiting struct {
 }
 
 func take(ctx context.Context, tx *store.Tx, lane, most int) ([]waiting, error) {
-	rows, err := tx.Query(ctx, `SELECT id, commitment FROM tlog_pending WHERE lane = $1 ORDER BY by_time, id LIMIT $2`, lane, most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []waiting
-	for rows.Next() {
-		var w waiting
-		if err := rows.Scan(&w.id, &w.commitment); err != nil {
-			return nil, err
-		}
-		all = append(all, w)
-	}
-	return all, rows.Err()
+	return store.List(ctx, tx, "tlog: reading what waits", func(row store.Scanner) (w waiting, err error) {
+		err = row.Scan(&w.id, &w.commitment)
+		return w, err
+	}, `SELECT id, commitment FROM tlog_pending WHERE lane = $1 ORDER BY by_time, id LIMIT $2`, lane, most)
 }
 
 func insertLeaves(ctx context.Context, tx *store.Tx, first int64, leaves [][]byte) error {
@@ -225,21 +215,13 @@ func (l *Log) outlook(ctx context.Context, tx *store.Tx, tick time.Time) (late, 
 }
 
 func (l *Log) outlookLane(ctx context.Context, tx *store.Tx, tick time.Time, lane int) (late, left int, err error) {
-	rows, err := tx.Query(ctx, `SELECT by_time FROM tlog_pending WHERE lane = $1 ORDER BY by_time, id`, lane)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var by int64
-		if err := rows.Scan(&by); err != nil {
-			return 0, 0, err
-		}
+	terms, err := store.Column[int64](ctx, tx, "tlog: reading what waits", `SELECT by_time FROM tlog_pending WHERE lane = $1 ORDER BY by_time, id`, lane)
+	for _, by := range terms {
 		due := tick.Add(time.Duration(l.cfg.Cadence) * time.Duration(1+left/l.places(lane)))
 		if store.Time(due) > by {
 			late++
 		}
 		left++
 	}
-	return late, left, rows.Err()
+	return late, left, err
 }

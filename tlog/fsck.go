@@ -73,19 +73,11 @@ func (l *Log) fsckEntries(ctx context.Context, c *Check) error {
 }
 
 func (l *Log) fsckQuery(ctx context.Context, c *Check, text, sql string) error {
-	rows, err := l.db.Query(ctx, sql)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return err
-		}
+	ids, err := store.Column[int64](ctx, l.db, "tlog: checking the rows", sql)
+	for _, id := range ids {
 		c.fault(text, id)
 	}
-	return rows.Err()
+	return err
 }
 
 // fsckRows walks the batches and their leaves and compares every root, batch by batch, with what was stored and published.
@@ -169,20 +161,10 @@ func (l *Log) heads(ctx context.Context, c *Check) (map[int64]modlog.Hash, error
 }
 
 func allBatches(ctx context.Context, r store.Reader) ([]batch, error) {
-	rows, err := r.Query(ctx, `SELECT n, tick, first_leaf, size, root, edge FROM tlog_batches ORDER BY n`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []batch
-	for rows.Next() {
-		var b batch
-		if err := rows.Scan(&b.n, &b.tick, &b.first, &b.size, &b.root, &b.edge); err != nil {
-			return nil, err
-		}
-		all = append(all, b)
-	}
-	return all, rows.Err()
+	return store.List(ctx, r, "tlog: reading batches", func(row store.Scanner) (b batch, err error) {
+		err = row.Scan(&b.n, &b.tick, &b.first, &b.size, &b.root, &b.edge)
+		return b, err
+	}, `SELECT n, tick, first_leaf, size, root, edge FROM tlog_batches ORDER BY n`)
 }
 
 // fsckFolder compares the folder with the rows: the signed head, every entry bundle and every tile that its size needs.

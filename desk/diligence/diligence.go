@@ -372,21 +372,9 @@ func (b *Book) Versions(ctx context.Context, id string) ([]Assessment, error) {
 
 // List gives the newest version of each assessment, newest first.
 func (b *Book) List(ctx context.Context) ([]Assessment, error) {
-	rows, err := b.db.Query(ctx, `SELECT id FROM diligence_version WHERE version = 1 ORDER BY created DESC, id`)
+	ids, err := store.Column[string](ctx, b.db, "diligence: listing", `SELECT id FROM diligence_version WHERE version = 1 ORDER BY created DESC, id`)
 	if err != nil {
-		return nil, fmt.Errorf("diligence: listing: %w", err)
-	}
-	var ids []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			rows.Close()
-			return nil, fmt.Errorf("diligence: listing: %w", err)
-		}
-		ids = append(ids, id)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, fmt.Errorf("diligence: listing: %w", err)
+		return nil, err
 	}
 	var out []Assessment
 	for _, id := range ids {

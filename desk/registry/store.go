@@ -75,11 +75,11 @@ func list(v any) string {
 
 const agencyColumns = `id, name, jurisdiction, domains, numbers, recipient, suspended, reason, created`
 
-func scanAgency(scan func(...any) error) (Agency, error) {
+func scanAgency(row store.Scanner) (Agency, error) {
 	var a Agency
 	var domains, numbers string
 	var suspended, created int64
-	if err := scan(&a.ID, &a.Name, &a.Jurisdiction, &domains, &numbers, &a.Recipient, &suspended, &a.Reason, &created); err != nil {
+	if err := row.Scan(&a.ID, &a.Name, &a.Jurisdiction, &domains, &numbers, &a.Recipient, &suspended, &a.Reason, &created); err != nil {
 		return a, err
 	}
 	a.Suspended, a.Created = unstamp(suspended), unstamp(created)
@@ -88,7 +88,7 @@ func scanAgency(scan func(...any) error) (Agency, error) {
 
 // GetAgency reads one agency.
 func GetAgency(ctx context.Context, r store.Reader, id string) (Agency, error) {
-	a, err := scanAgency(r.QueryRow(ctx, `SELECT `+agencyColumns+` FROM registry_agency WHERE id = $1`, id).Scan)
+	a, err := scanAgency(r.QueryRow(ctx, `SELECT `+agencyColumns+` FROM registry_agency WHERE id = $1`, id))
 	if errors.Is(err, store.ErrNoRows) {
 		return a, ErrNotFound
 	}
@@ -105,29 +105,16 @@ func (r *Registry) Agency(ctx context.Context, id string) (Agency, error) {
 
 // Agencies lists all agencies by name.
 func (r *Registry) Agencies(ctx context.Context) ([]Agency, error) {
-	rows, err := r.db.Query(ctx, `SELECT `+agencyColumns+` FROM registry_agency ORDER BY name, id`)
-	if err != nil {
-		return nil, fmt.Errorf("registry: listing agencies: %w", err)
-	}
-	defer rows.Close()
-	var out []Agency
-	for rows.Next() {
-		a, err := scanAgency(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("registry: listing agencies: %w", err)
-		}
-		out = append(out, a)
-	}
-	return out, rows.Err()
+	return store.List(ctx, r.db, "registry: listing agencies", scanAgency, `SELECT `+agencyColumns+` FROM registry_agency ORDER BY name, id`)
 }
 
 const personColumns = `id, name, mail, roles, agency, badge, suspended, reason, created, expires, verified`
 
-func scanPerson(scan func(...any) error) (Person, error) {
+func scanPerson(row store.Scanner) (Person, error) {
 	var p Person
 	var roles string
 	var suspended, created, expires, verified int64
-	if err := scan(&p.ID, &p.Name, &p.Mail, &roles, &p.Agency, &p.Badge, &suspended, &p.Reason, &created, &expires, &verified); err != nil {
+	if err := row.Scan(&p.ID, &p.Name, &p.Mail, &roles, &p.Agency, &p.Badge, &suspended, &p.Reason, &created, &expires, &verified); err != nil {
 		return p, err
 	}
 	p.Suspended, p.Created, p.Expires, p.Verified = unstamp(suspended), unstamp(created), unstamp(expires), unstamp(verified)
@@ -139,7 +126,7 @@ func scanPerson(scan func(...any) error) (Person, error) {
 
 // GetPerson reads one member of the staff or officer.
 func GetPerson(ctx context.Context, r store.Reader, id string) (Person, error) {
-	p, err := scanPerson(r.QueryRow(ctx, `SELECT `+personColumns+` FROM registry_person WHERE id = $1`, id).Scan)
+	p, err := scanPerson(r.QueryRow(ctx, `SELECT `+personColumns+` FROM registry_person WHERE id = $1`, id))
 	if errors.Is(err, store.ErrNoRows) {
 		return p, ErrNotFound
 	}
@@ -168,35 +155,14 @@ func (r *Registry) Officers(ctx context.Context, agency string) ([]Person, error
 }
 
 func (r *Registry) people(ctx context.Context, where string, args ...any) ([]Person, error) {
-	rows, err := r.db.Query(ctx, `SELECT `+personColumns+` FROM registry_person `+where, args...)
-	if err != nil {
-		return nil, fmt.Errorf("registry: listing people: %w", err)
-	}
-	defer rows.Close()
-	var out []Person
-	for rows.Next() {
-		p, err := scanPerson(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("registry: listing people: %w", err)
-		}
-		out = append(out, p)
-	}
-	return out, rows.Err()
+	return store.List(ctx, r.db, "registry: listing people", scanPerson, `SELECT `+personColumns+` FROM registry_person `+where, args...)
 }
 
 // CountStaffed says how many distinct active people hold the role of reviewer, how many that of approver, and how many either:
 // the desk opens when two people can make a release.
 func CountStaffed(ctx context.Context, r store.Reader, now time.Time) (reviewers, approvers, either int, err error) {
-	rows, err := r.Query(ctx, `SELECT roles FROM registry_person WHERE agency = '' AND suspended = 0`)
-	if err != nil {
-		return 0, 0, 0, fmt.Errorf("registry: counting the staff: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var roles string
-		if err := rows.Scan(&roles); err != nil {
-			return 0, 0, 0, fmt.Errorf("registry: counting the staff: %w", err)
-		}
+	people, err := store.Column[string](ctx, r, "registry: counting the staff", `SELECT roles FROM registry_person WHERE agency = '' AND suspended = 0`)
+	for _, roles := range people {
 		rv, ap := hasWord(roles, string(Reviewer)), hasWord(roles, string(Approver))
 		if rv {
 			reviewers++
@@ -208,7 +174,7 @@ func CountStaffed(ctx context.Context, r store.Reader, now time.Time) (reviewers
 			either++
 		}
 	}
-	return reviewers, approvers, either, rows.Err()
+	return reviewers, approvers, either, err
 }
 
 func hasWord(s, w string) bool { return slices.Contains(strings.Fields(s), w) }
@@ -221,31 +187,30 @@ func words(roles []Role) string {
 	return strings.Join(s, " ")
 }
 
+const callBackColumns = `id, agency, officer, case_id, number, caller, spoke_to, result, at`
+
+func scanCallBack(row store.Scanner) (c CallBack, err error) {
+	var at int64
+	err = row.Scan(&c.ID, &c.Agency, &c.Officer, &c.Case, &c.Number, &c.By, &c.SpokeTo, &c.Result, &at)
+	c.At = unstamp(at)
+	return c, err
+}
+
 // GetCallBack reads one call-back.
 func GetCallBack(ctx context.Context, r store.Reader, id string) (CallBack, error) {
-	var c CallBack
-	var at int64
-	err := r.QueryRow(ctx, `SELECT id, agency, officer, case_id, number, caller, spoke_to, result, at FROM registry_callback WHERE id = $1`, id).
-		Scan(&c.ID, &c.Agency, &c.Officer, &c.Case, &c.Number, &c.By, &c.SpokeTo, &c.Result, &at)
+	c, err := scanCallBack(r.QueryRow(ctx, `SELECT `+callBackColumns+` FROM registry_callback WHERE id = $1`, id))
 	if errors.Is(err, store.ErrNoRows) {
 		return c, ErrNotFound
 	}
 	if err != nil {
 		return c, fmt.Errorf("registry: reading a call-back: %w", err)
 	}
-	c.At = unstamp(at)
 	return c, nil
 }
 
 // CallBacks lists the call-backs about an officer, newest first.
 func (r *Registry) CallBacks(ctx context.Context, officer string) ([]CallBack, error) {
-	return store.List(ctx, r.db, "registry: listing call-backs", func(row store.Scanner) (CallBack, error) {
-		var c CallBack
-		var at int64
-		err := row.Scan(&c.ID, &c.Agency, &c.Officer, &c.Case, &c.Number, &c.By, &c.SpokeTo, &c.Result, &at)
-		c.At = unstamp(at)
-		return c, err
-	}, `SELECT id, agency, officer, case_id, number, caller, spoke_to, result, at FROM registry_callback WHERE officer = $1 ORDER BY at DESC, id`, officer)
+	return store.List(ctx, r.db, "registry: listing call-backs", scanCallBack, `SELECT `+callBackColumns+` FROM registry_callback WHERE officer = $1 ORDER BY at DESC, id`, officer)
 }
 
 // History lists the newest changes, at most limit.
