@@ -16,10 +16,8 @@ import (
 type Keeper struct {
 	r *Records
 
-	mu      sync.Mutex // one sweep at a time
-	timer   clock.Timer
-	stopped bool
-	life    sync.Mutex // guards timer and stopped
+	mu   sync.Mutex // one sweep at a time
+	stop func()     // ends the sweeping; nil before Start
 }
 
 // Swept is what one sweep did.
@@ -34,43 +32,21 @@ const firstSweep = time.Minute
 
 // Start sweeps soon and then at the configured pace, until Stop. A sweep that fails is logged, and the next is due as usual.
 func (k *Keeper) Start(ctx context.Context) error {
-	k.life.Lock()
-	defer k.life.Unlock()
-	k.stopped = false
-	k.arm(ctx, firstSweep)
-	return nil
-}
-
-func (k *Keeper) arm(ctx context.Context, d time.Duration) {
-	k.timer = k.r.clock.AfterFunc(d, func() {
-		k.life.Lock()
-		over := k.stopped || ctx.Err() != nil
-		k.life.Unlock()
-		if over {
-			return
-		}
+	k.stop = clock.Repeat(ctx, k.r.clock, firstSweep, func(ctx context.Context) time.Duration {
 		if _, err := k.Sweep(ctx); err != nil && ctx.Err() == nil {
 			k.r.m.failures.Inc()
 			k.r.log.Error("sweep failed", "err", err)
 		}
-		k.life.Lock()
-		defer k.life.Unlock()
-		if !k.stopped {
-			k.arm(ctx, k.r.config.Sweep.Std())
-		}
+		return k.r.config.Sweep.Std()
 	})
+	return nil
 }
 
 // Stop ends the sweeping and waits for one that runs.
 func (k *Keeper) Stop(context.Context) error {
-	k.life.Lock()
-	k.stopped = true
-	if k.timer != nil {
-		k.timer.Stop()
+	if k.stop != nil {
+		k.stop()
 	}
-	k.life.Unlock()
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"writ/clock"
@@ -222,31 +221,11 @@ func (r *Reports) first(ctx context.Context) (Period, error) {
 // Start makes a turn now and after each batch of the log, until stop is called or ctx ends. On a fake clock the later turns are
 // made inside Advance. Start it after the log's publisher, so that a turn sees the batch of its tick.
 func (r *Reports) Start(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var mu sync.Mutex
-	var timer clock.Timer
-	var turn func()
-	turn = func() {
-		if ctx.Err() != nil {
-			return
-		}
+	return clock.Repeat(ctx, r.d.Clock, 0, func(ctx context.Context) time.Duration {
 		if err := r.Turn(ctx); err != nil && ctx.Err() == nil {
 			r.failed.Inc()
 			r.d.Log.Error("the report's turn failed", "err", err)
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		if ctx.Err() == nil {
-			timer = r.d.Clock.AfterFunc(r.d.Tlog.Cadence(), turn)
-		}
-	}
-	turn()
-	return func() {
-		cancel()
-		mu.Lock()
-		defer mu.Unlock()
-		if timer != nil {
-			timer.Stop()
-		}
-	}
+		return r.d.Tlog.Cadence()
+	})
 }

@@ -44,36 +44,13 @@ func (l *Log) Publisher() *Publisher { return &Publisher{l: l, checked: -1} }
 // Start closes a batch and publishes now and at each tick of the clock, until stop is called or ctx ends. Errors are logged and
 // tried again at the next tick. The first turn is done when Start returns; on a fake clock the others are done inside Advance.
 func (p *Publisher) Start(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var mu sync.Mutex
-	var timer clock.Timer
-	var turn func()
-	turn = func() {
-		if ctx.Err() != nil {
-			return
-		}
+	return clock.Repeat(ctx, p.l.clock, 0, func(ctx context.Context) time.Duration {
 		if err := p.Turn(ctx); err != nil && ctx.Err() == nil {
 			p.l.log.Error("the log was not published", "err", err)
 		}
 		now := p.l.clock.Now()
-		next := p.l.tick(now).Add(time.Duration(p.l.cfg.Cadence))
-		mu.Lock()
-		defer mu.Unlock()
-		if ctx.Err() == nil {
-			timer = p.l.clock.AfterFunc(next.Sub(now), turn)
-		}
-	}
-	turn()
-	return func() {
-		cancel()
-		mu.Lock()
-		defer mu.Unlock()
-		if timer != nil {
-			timer.Stop()
-		}
-		p.mu.Lock() // a turn under way ends first
-		defer p.mu.Unlock()
-	}
+		return p.l.tick(now).Add(time.Duration(p.l.cfg.Cadence)).Sub(now)
+	})
 }
 
 // Run is Start until ctx ends.
