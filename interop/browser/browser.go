@@ -32,6 +32,8 @@ type Browser struct {
 	next    int
 	waiting map[int]chan reply
 	watched map[string][]Event // by session, of those that are watched
+	loads   map[string]int     // by session, how many pages were loaded
+	told    chan struct{}      // closed and made anew at each event
 	gone    error              // why nothing is answered any more
 }
 
@@ -93,7 +95,7 @@ func Start(t testing.TB) *Browser {
 		t.Fatalf("browser: connecting: %v", err)
 	}
 	conn.SetReadLimit(64 << 20)
-	b := &Browser{t: t, conn: conn, waiting: map[int]chan reply{}, watched: map[string][]Event{}}
+	b := &Browser{t: t, conn: conn, waiting: map[int]chan reply{}, watched: map[string][]Event{}, loads: map[string]int{}, told: make(chan struct{})}
 	go b.read(ctx)
 	return b
 }
@@ -129,11 +131,19 @@ func (b *Browser) read(ctx context.Context) {
 				close(c)
 			}
 			b.waiting = nil
+			close(b.told)
 			b.mu.Unlock()
 			return
 		}
+		if r.Method == "Page.loadEventFired" {
+			b.loads[r.Session]++
+		}
 		if seen, ok := b.watched[r.Session]; ok && r.Method != "" {
 			b.watched[r.Session] = append(seen, Event{r.Method, r.Params})
+		}
+		if r.Method != "" {
+			close(b.told)
+			b.told = make(chan struct{})
 		}
 		c := b.waiting[r.ID]
 		delete(b.waiting, r.ID)
@@ -180,10 +190,33 @@ func (b *Browser) call(session, method string, params, result any) error {
 	}
 }
 
+// until waits until what the events told makes done true; done is called with the lock held.
+func (b *Browser) until(done func() bool) error {
+	end := time.NewTimer(startTime)
+	defer end.Stop()
+	for {
+		b.mu.Lock()
+		ok, told, gone := done(), b.told, b.gone
+		b.mu.Unlock()
+		switch {
+		case ok:
+			return nil
+		case gone != nil:
+			return gone
+		}
+		select {
+		case <-told:
+		case <-end.C:
+			return fmt.Errorf("nothing in %v", startTime)
+		}
+	}
+}
+
 // Page is one tab.
 type Page struct {
 	b       *Browser
 	session string
+	box     string // its browser context
 }
 
 type object = map[string]any
@@ -207,7 +240,7 @@ func (b *Browser) Page() *Page {
 	if err == nil {
 		err = b.call("", "Target.attachToTarget", object{"targetId": target.ID, "flatten": true}, &attached)
 	}
-	p := &Page{b, attached.ID}
+	p := &Page{b, attached.ID, box.ID}
 	if err == nil {
 		err = p.Do("Page.enable", object{}, nil)
 	}
@@ -228,10 +261,59 @@ func (p *Page) Go(address string) {
 	var nav struct {
 		Error string `json:"errorText"`
 	}
-	if err := p.Do("Page.navigate", object{"url": address}, &nav); err != nil || nav.Error != "" {
-		p.b.t.Fatalf("browser: opening %s: %v %s", address, err, nav.Error)
+	p.Loads(func() {
+		p.b.t.Helper()
+		if err := p.Do("Page.navigate", object{"url": address}, &nav); err != nil || nav.Error != "" {
+			p.b.t.Fatalf("browser: opening %s: %v %s", address, err, nav.Error)
+		}
+	})
+}
+
+// Loads does something that leads to another page, and waits until that is loaded.
+func (p *Page) Loads(do func()) {
+	p.b.t.Helper()
+	p.b.mu.Lock()
+	before := p.b.loads[p.session]
+	p.b.mu.Unlock()
+	do()
+	if err := p.b.until(func() bool { return p.b.loads[p.session] > before }); err != nil {
+		var text string
+		p.eval("location.href + ' ' + (document.body && document.body.innerText)", &text) // what there is, for the message
+		p.b.t.Fatalf("browser: waiting for a page: %v; there is:\n%s", err, text)
 	}
-	p.Wait(`document.readyState === "complete"`)
+}
+
+// Download does something that makes the tab save a file in dir, and gives its path once it is whole.
+func (p *Page) Download(dir string, do func()) string {
+	p.b.t.Helper()
+	p.b.mu.Lock()
+	p.b.watched[""] = []Event{}
+	p.b.mu.Unlock()
+	err := p.b.call("", "Browser.setDownloadBehavior", object{"behavior": "allow", "browserContextId": p.box, "downloadPath": dir, "eventsEnabled": true}, nil)
+	if err != nil {
+		p.b.t.Fatal(err)
+	}
+	do()
+	var name, state string
+	err = p.b.until(func() bool {
+		for _, e := range p.b.watched[""] {
+			var v struct{ SuggestedFilename, State string }
+			if json.Unmarshal(e.Params, &v) != nil {
+				continue
+			}
+			switch e.Method {
+			case "Browser.downloadWillBegin":
+				name = v.SuggestedFilename
+			case "Browser.downloadProgress":
+				state = v.State
+			}
+		}
+		return state == "completed" || state == "canceled"
+	})
+	if err != nil || state != "completed" {
+		p.b.t.Fatalf("browser: downloading %q: %s %v", name, state, err)
+	}
+	return filepath.Join(dir, name)
 }
 
 // Watch keeps, from now on, what the tab asks of the network and what goes wrong in it, for Seen.
