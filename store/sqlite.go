@@ -205,16 +205,26 @@ func (s *sqlite) checkpoint(stop <-chan struct{}, done chan<- struct{}) {
 	}
 }
 
-// truncate empties the write-ahead log; readers hold it up for at most the busy timeout.
+// truncate empties the write-ahead log; readers hold it up for at most the busy timeout. While a process beside this one makes a
+// checkpoint of its own, SQLite answers "busy" without waiting: then it is asked again, as long.
 func (s *sqlite) truncate(ctx context.Context, c *sql.Conn) error {
 	s.checkpoints.Lock()
 	defer s.checkpoints.Unlock()
-	var busy, log, moved int
-	err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &moved)
-	if err == nil && busy != 0 {
-		return fmt.Errorf("store: emptying the write-ahead log: readers hold %d pages", log-moved)
+	for end := time.Now().Add(busyTimeout); ; {
+		var busy, log, moved int
+		err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &moved)
+		switch {
+		case err != nil || busy == 0:
+			return err
+		case time.Now().After(end):
+			return fmt.Errorf("store: emptying the write-ahead log: %d of its pages are held by readers, or another process works on it", log-moved)
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return err
 }
 
 // alone opens a connection beside the pools, for work that they do not allow.

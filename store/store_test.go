@@ -273,3 +273,24 @@ func TestOpenRefusesWhatItDoesNotKnow(t *testing.T) {
 		}
 	}
 }
+
+// A command beside the server scrubs as the server does: each finds the other's checkpoint under way, and neither fails.
+func TestTwoProcessesScrubAtOnce(t *testing.T) {
+	t.Parallel()
+	db := storetest.SQLite(t)
+	sample(t, db)
+	var all sync.WaitGroup
+	for i, db := range []*store.DB{db, storetest.Reopen(t, db)} {
+		all.Go(func() {
+			for n := range 20 {
+				if err := db.Write(t.Context(), insert(fmt.Sprint(i, "-", n))); err != nil {
+					t.Error(err)
+				}
+				if err := db.Scrub(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
