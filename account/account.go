@@ -6,6 +6,8 @@
 //   - An account name is one PRECIS form (RFC 7622 §3.3); two spellings are never two accounts.
 //   - Deletion erases, in one transaction, what every room declares to erase; a room that fails keeps the account whole.
 //   - Every look-up asks the database: an administrator's command runs in another process, and its effect holds at once.
+//   - What stands in the database of a device's token is no token: it is made of a number there and a key that is kept apart.
+//   - A change of the password ends every token.
 //   - An invitation is known by a random token of which only a digest is stored; using it up and creating the account are one
 //     transaction.
 package account
@@ -53,6 +55,8 @@ type Device struct {
 	Model    string
 	First    time.Time
 	Last     time.Time
+	Password time.Time // when it last showed the password that is still in force; zero: it has not
+	Token    time.Time // until when it can sign in with a token; zero: it has none
 }
 
 // Invitation lets people register. Its token is shown once, when it is made.

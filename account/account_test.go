@@ -201,7 +201,11 @@ func TestDelete(t *testing.T) {
 		a, _ := open(t, db)
 		alice, bob := create(t, a, "alice"), create(t, a, "bob")
 		ended := make(chan jid.JID, 8)
-		a.OnEnd(func(j jid.JID) { ended <- j })
+		a.OnEnd(func(e account.Ending) {
+			if !e.Later {
+				ended <- e.Account
+			}
+		})
 
 		// A room that cannot erase keeps the account whole.
 		broken := errors.New("no")

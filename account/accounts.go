@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -36,15 +37,18 @@ type Options struct {
 	Erase func(ctx context.Context, tx *store.Tx, account string) error
 	// Awaited reports a name whose former holder was erased while a preservation keeps a part of the records: it is not free.
 	Awaited func(ctx context.Context, r store.Reader, account string) (bool, error)
-	// Ended is told, after the commit, of an account whose sessions must end: disabled, deleted, or with a new password. Nil: another
-	// process serves the sessions, and finds a row (TakeEnded).
-	Ended func(account jid.JID)
+	// Ended is told, after the commit, whose sessions must end: of an account that is disabled, deleted, or has a new password, or of a
+	// device that was signed out. Nil: another process serves the sessions, and finds a row (TakeEnded).
+	Ended func(Ending)
 }
 
 // Accounts is the room. Safe for concurrent use, also with other processes on the same database.
 type Accounts struct {
 	o   Options
 	log *slog.Logger
+
+	mu     sync.Mutex
+	minter []byte // the key that tokens are made with, once read; it never changes
 }
 
 // Open makes the room.
@@ -65,7 +69,7 @@ func (a *Accounts) OnErase(f func(ctx context.Context, tx *store.Tx, account str
 }
 
 // OnEnd sets Options.Ended; the process that serves the sessions calls it before it begins to.
-func (a *Accounts) OnEnd(f func(account jid.JID)) { a.o.Ended = f }
+func (a *Accounts) OnEnd(f func(Ending)) { a.o.Ended = f }
 
 // Domain is the served domain.
 func (a *Accounts) Domain() jid.JID { return a.o.Domain }

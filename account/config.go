@@ -12,6 +12,7 @@ import (
 type Config struct {
 	Iterations  int             `toml:"iterations" doc:"PBKDF2 rounds of new password verifiers; the client computes them at each sign-in. 0 = 10000, at least 4096"`
 	MinPassword int             `toml:"min_password" doc:"fewest characters of a new password. 0 = 8"`
+	TokenLife   config.Duration `toml:"token_life" doc:"how long an app that is not used stays signed in by its token (XEP-0484), until it must show the password again. 0 = 30d"`
 	InviteLife  config.Duration `toml:"invite_life" doc:"how long an invitation lasts unless told otherwise. 0 = 7d"`
 }
 
@@ -22,6 +23,8 @@ func (c Config) Check() error {
 		return config.Invalid("iterations", c.Iterations, fmt.Sprintf("0, or %d to %d", sasl.MinIterations, maxIterations))
 	case c.MinPassword < 0 || c.MinPassword > 64:
 		return config.Invalid("min_password", c.MinPassword, "0 to 64")
+	case c.TokenLife != 0 && c.TokenLife.Std() < time.Hour || c.TokenLife.Std() > maxTokenLife:
+		return config.Invalid("token_life", c.TokenLife, "0, or 1h to 365d")
 	case c.InviteLife < 0 || c.InviteLife.Std() > maxInviteLife:
 		return config.Invalid("invite_life", c.InviteLife, "0 to 365d")
 	}
@@ -33,6 +36,8 @@ const (
 	defaultMinPass    = 8
 	defaultInviteLife = 7 * 24 * time.Hour
 	maxInviteLife     = 365 * 24 * time.Hour
+	defaultTokenLife  = 30 * 24 * time.Hour
+	maxTokenLife      = 365 * 24 * time.Hour
 )
 
 func (c Config) minPassword() int {
@@ -48,3 +53,13 @@ func (c Config) inviteLife() time.Duration {
 	}
 	return c.InviteLife.Std()
 }
+
+func (c Config) tokenLife() time.Duration {
+	if c.TokenLife == 0 {
+		return defaultTokenLife
+	}
+	return c.TokenLife.Std()
+}
+
+// renewAfter is the age at which a token is replaced when it is used: a day, or a quarter of a shorter life.
+func (c Config) renewAfter() time.Duration { return min(24*time.Hour, c.tokenLife()/4) }

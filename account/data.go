@@ -11,7 +11,7 @@ import (
 
 // Data declares what the room keeps about people.
 func (a *Accounts) Data() []records.Datum {
-	return []records.Datum{subscribers(), devices(), invitations(), credentials(), endings()}
+	return []records.Datum{subscribers(), devices(), invitations(), credentials(), tokens(), endings()}
 }
 
 func subscribers() records.Datum {
@@ -67,11 +67,12 @@ func devices() records.Datum {
 				{Name: "model", Meaning: "The device that the app says it runs on."},
 				{Name: "first_used", Meaning: "When it first signed in."},
 				{Name: "last_used", Meaning: "When it last signed in."},
+				{Name: "password_used", Meaning: "When it last signed in with the password that is in force; empty: with a token alone."},
 			},
 			Purpose: "So that a person sees which apps are signed in to the account.", Retention: schedule.Account, Process: schedule.CourtOrder,
 		},
 		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-			rows, err := o.Query(ctx, `SELECT id, software, model, first_seen, last_seen FROM account_device
+			rows, err := o.Query(ctx, `SELECT id, software, model, first_seen, last_seen, password FROM account_device
 				WHERE account = $1 ORDER BY first_seen, id`, o.Account())
 			if err != nil {
 				return err
@@ -79,11 +80,11 @@ func devices() records.Datum {
 			defer rows.Close()
 			for rows.Next() {
 				var id, software, model string
-				var first, last int64
-				if err := rows.Scan(&id, &software, &model, &first, &last); err != nil {
+				var first, last, password int64
+				if err := rows.Scan(&id, &software, &model, &first, &last, &password); err != nil {
 					return err
 				}
-				if err := emit(id, software, model, store.FromTime(first), store.FromTime(last)); err != nil {
+				if err := emit(id, software, model, store.FromTime(first), store.FromTime(last), timeOrNil(password)); err != nil {
 					return err
 				}
 			}
@@ -148,6 +149,27 @@ func credentials() records.Datum {
 			Never: schedule.Credentials.Info().Never,
 		},
 		Erase: records.EraseRows(schedule.Credentials, "account_credential", "account"),
+	}
+}
+
+func tokens() records.Datum {
+	return records.Datum{
+		Datum: schedule.Datum{
+			Name: "tokens", Category: schedule.Credentials, Tables: []string{"account_token"},
+			Fields: []schedule.Field{
+				{Name: "device", Meaning: "The device that signs in with it."},
+				{Name: "slot", Meaning: "Whether it is in use or its successor."},
+				{Name: "mechanism", Meaning: "The one mechanism that it serves."},
+				{Name: "nonce", Meaning: "The number that it is made of, together with a key of the server; neither is a token."},
+				{Name: "issued", Meaning: "When it was made."},
+				{Name: "expires", Meaning: "When it ends."},
+				{Name: "count", Meaning: "How often the device says that it has used it."},
+			},
+			Purpose: "So that an app signs in without keeping the password; ended by signing the device out, or by a new password.", Retention: schedule.Expiry,
+			Process: schedule.Never, Never: schedule.Credentials.Info().Never,
+		},
+		Erase: records.EraseRows(schedule.Credentials, "account_token", "account"),
+		Sweep: records.SweepRows(schedule.Credentials, "account_token", "expires", "account"),
 	}
 }
 

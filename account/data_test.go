@@ -82,7 +82,7 @@ func TestDeclaredRecords(t *testing.T) {
 		}
 		for _, want := range []string{
 			"# subscribers of alice@example.org\nalice@example.org | The alice | 12:00 |  | <nil> | <nil>\n",
-			"# devices of alice@example.org\nphone | Dino | PC | 12:00 | 12:00\n",
+			"# devices of alice@example.org\nphone | Dino | PC | 12:00 | 12:00 | <nil>\n",
 			"# invitations of alice@example.org\nbob | 12:00 | 12:00 | 1 | <nil>\n",
 		} {
 			if !strings.Contains(got.String(), want) {

@@ -13,24 +13,36 @@ const (
 	maxDeviceText = 100 // bytes of each text a client tells of itself
 )
 
-// Seen notes, in the caller's transaction, that a device signed in now. Only d's ID, Software and Model are read; they are
-// what the client says, cut to 100 bytes each.
+// Seen notes, in the caller's transaction, that a device signed in now. Of d, ID, Software and Model are what the client says, cut
+// to 100 bytes each; Password is set if it showed the password. A device that makes room for another loses its tokens too: who has access
+// is in the list.
 func (a *Accounts) Seen(ctx context.Context, tx *store.Tx, account jid.JID, d Device) error {
 	if d.ID == "" {
 		return nil
 	}
 	now := store.Time(a.o.Clock.Now())
 	key := account.Bare().String()
-	_, err := tx.Exec(ctx, `INSERT INTO account_device (account, id, software, model, first_seen, last_seen) VALUES ($1, $2, $3, $4, $5, $5)
-		ON CONFLICT (account, id) DO UPDATE SET software = excluded.software, model = excluded.model, last_seen = excluded.last_seen`,
-		key, cut(d.ID), cut(d.Software), cut(d.Model), now)
+	password := int64(0)
+	if !d.Password.IsZero() {
+		password = store.Time(d.Password)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO account_device (account, id, software, model, first_seen, last_seen, password) VALUES ($1, $2, $3, $4, $5, $5, $6)
+		ON CONFLICT (account, id) DO UPDATE SET software = excluded.software, model = excluded.model, last_seen = excluded.last_seen,
+		password = CASE WHEN excluded.password > 0 THEN excluded.password ELSE account_device.password END`,
+		key, cut(d.ID), cut(d.Software), cut(d.Model), now, password)
 	if err != nil {
 		return fmt.Errorf("account: noting a device: %w", err)
 	}
-	_, err = tx.Exec(ctx, `DELETE FROM account_device WHERE account = $1 AND id IN (
+	gone, err := tx.Exec(ctx, `DELETE FROM account_device WHERE account = $1 AND id IN (
 		SELECT id FROM account_device WHERE account = $1 ORDER BY last_seen DESC, id LIMIT 1000 OFFSET $2)`, key, maxDevices)
 	if err != nil {
 		return fmt.Errorf("account: forgetting old devices: %w", err)
+	}
+	if gone == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM account_token WHERE account = $1 AND device NOT IN (SELECT id FROM account_device WHERE account = $1)`, key); err != nil {
+		return fmt.Errorf("account: forgetting the tokens of old devices: %w", err)
 	}
 	return nil
 }
@@ -46,8 +58,9 @@ func (a *Accounts) Told(ctx context.Context, tx *store.Tx, account jid.JID, d De
 
 // Devices lists the devices of an account, the latest used first.
 func (a *Accounts) Devices(ctx context.Context, account jid.JID) ([]Device, error) {
-	rows, err := a.o.DB.Query(ctx, `SELECT id, software, model, first_seen, last_seen FROM account_device
-		WHERE account = $1 ORDER BY last_seen DESC, id`, account.Bare().String())
+	rows, err := a.o.DB.Query(ctx, `SELECT id, software, model, first_seen, last_seen, password,
+		COALESCE((SELECT MAX(t.expires) FROM account_token t WHERE t.account = d.account AND t.device = d.id AND t.expires > $2), 0)
+		FROM account_device d WHERE account = $1 ORDER BY last_seen DESC, id`, account.Bare().String(), store.Time(a.o.Clock.Now()))
 	if err != nil {
 		return nil, fmt.Errorf("account: listing devices: %w", err)
 	}
@@ -55,11 +68,11 @@ func (a *Accounts) Devices(ctx context.Context, account jid.JID) ([]Device, erro
 	var out []Device
 	for rows.Next() {
 		var d Device
-		var first, last int64
-		if err := rows.Scan(&d.ID, &d.Software, &d.Model, &first, &last); err != nil {
+		var first, last, password, token int64
+		if err := rows.Scan(&d.ID, &d.Software, &d.Model, &first, &last, &password, &token); err != nil {
 			return nil, fmt.Errorf("account: listing devices: %w", err)
 		}
-		d.First, d.Last = store.FromTime(first), store.FromTime(last)
+		d.First, d.Last, d.Password, d.Token = store.FromTime(first), store.FromTime(last), fromTime(password), fromTime(token)
 		out = append(out, d)
 	}
 	return out, rows.Err()

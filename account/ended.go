@@ -11,17 +11,25 @@ import (
 	"writ/xmpp/jid"
 )
 
-// end has the account's sessions end once the transaction is durable. The process that serves them does it at once; another one, an
+// Ending says whose sessions must end, and that a sign-in which began before must not succeed.
+type Ending struct {
+	Account jid.JID
+	Device  string // of this device alone; empty: all
+	Later   bool   // a session of the account asked for it, and ends the others itself when it has its answer
+}
+
+// end has sessions end once the transaction is durable. The process that serves them does it at once; another one, an
 // administrator's command, leaves a row in the same transaction, which the serving process takes (TakeEnded).
-func (a *Accounts) end(ctx context.Context, tx *store.Tx, account jid.JID) error {
-	if ctx.Value(answering{}) != nil {
-		return nil
-	}
+func (a *Accounts) end(ctx context.Context, tx *store.Tx, e Ending) error {
+	e.Later = ctx.Value(answering{}) != nil
 	if a.o.Ended != nil {
-		tx.AfterCommit(func() { a.o.Ended(account) })
+		tx.AfterCommit(func() { a.o.Ended(e) })
 		return nil
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO account_ended (account, at) VALUES ($1, $2)`, account.String(), store.Time(a.o.Clock.Now()))
+	if e.Later {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO account_ended (account, at) VALUES ($1, $2)`, e.Account.String(), store.Time(a.o.Clock.Now()))
 	return err
 }
 

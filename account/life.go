@@ -12,12 +12,13 @@ import (
 
 // Verifier implements sasl.Source.
 func (a *Accounts) Verifier(ctx context.Context, account jid.JID, h sasl.Hash) (rec sasl.Record, ok bool, err error) {
-	v := sasl.Verifier{Hash: h}
+	var v sasl.Verifier
 	var disabled int64
-	err = a.o.DB.QueryRow(ctx, `SELECT c.salt, c.iterations, c.stored_key, c.server_key, u.disabled
+	err = a.o.DB.QueryRow(ctx, `SELECT c.hash, c.salt, c.iterations, c.stored_key, c.server_key, u.disabled
 		FROM account_credential c JOIN account_user u ON u.account = c.account
-		WHERE c.account = $1 AND c.hash = $2 AND u.deleted = 0`, account.Bare().String(), string(h)).
-		Scan(&v.Salt, &v.Iterations, &v.StoredKey, &v.ServerKey, &disabled)
+		WHERE c.account = $1 AND (c.hash = $2 OR $2 = '') AND u.deleted = 0 ORDER BY CASE WHEN c.hash = 'SHA-256' THEN 0 ELSE 1 END, c.hash LIMIT 1`,
+		account.Bare().String(), string(h)).
+		Scan(&v.Hash, &v.Salt, &v.Iterations, &v.StoredKey, &v.ServerKey, &disabled)
 	if errors.Is(err, store.ErrNoRows) {
 		return sasl.Record{}, false, nil
 	}
@@ -39,7 +40,8 @@ func change(ctx context.Context, tx *store.Tx, account jid.JID, sql string, args
 	return nil
 }
 
-// SetPassword replaces the verifiers. The account's sessions are told to end: whoever had the old password has no way to stay.
+// SetPassword replaces the verifiers and ends every device's tokens. The account's sessions are told to end: whoever had the old
+// password has no way to stay.
 func (a *Accounts) SetPassword(ctx context.Context, account jid.JID, password string) error {
 	account = account.Bare()
 	vs, err := a.derive(account, password)
@@ -53,7 +55,13 @@ func (a *Accounts) SetPassword(ctx context.Context, account jid.JID, password st
 		if err := setVerifiers(ctx, tx, account, vs); err != nil {
 			return err
 		}
-		return a.end(ctx, tx, account)
+		if _, err := tx.Exec(ctx, `DELETE FROM account_token WHERE account = $1`, account.String()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE account_device SET password = 0 WHERE account = $1`, account.String()); err != nil {
+			return err
+		}
+		return a.end(ctx, tx, Ending{Account: account})
 	})
 	if err != nil {
 		return fmt.Errorf("account: changing a password: %w", err)
@@ -90,7 +98,7 @@ func (a *Accounts) Enable(ctx context.Context, account jid.JID) error {
 func (a *Accounts) setDisabled(ctx context.Context, account jid.JID, at int64) error {
 	err := a.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if at != 0 {
-			if err := a.end(ctx, tx, account); err != nil {
+			if err := a.end(ctx, tx, Ending{Account: account}); err != nil {
 				return err
 			}
 		}
@@ -115,10 +123,12 @@ func (a *Accounts) Delete(ctx context.Context, account jid.JID) error {
 			store.Time(a.o.Clock.Now()), account.String()); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM account_credential WHERE account = $1`, account.String()); err != nil {
-			return err
+		for _, table := range []string{"account_credential", "account_token"} {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE account = $1`, account.String()); err != nil {
+				return err
+			}
 		}
-		if err := a.end(ctx, tx, account); err != nil {
+		if err := a.end(ctx, tx, Ending{Account: account}); err != nil {
 			return err
 		}
 		return a.o.Erase(ctx, tx, account.String())

@@ -30,14 +30,18 @@ func (h *House) openClients(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	resources, err := h.Accounts.Secret(ctx, "resources")
+	if err != nil {
+		return err
+	}
 	h.C2S, err = c2s.New(h.Config.XMPP, c2s.Parts{
 		Router: h.Router, SASL: auth, TLS: h.TLS, DB: h.DB, Accounts: atWork{h.Accounts, h.forget}, Recorder: h.Records.Recorder,
-		Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, WebSocketURL: h.webSocketURL(),
+		Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, WebSocketURL: h.webSocketURL(), ResourceKey: resources,
 	})
 	if err != nil {
 		return err
 	}
-	h.Accounts.OnEnd(h.C2S.End)
+	h.Accounts.OnEnd(h.C2S.Ended)
 	return nil
 }
 

@@ -101,8 +101,8 @@ func (l *listing) End(rows int64) error {
 // sealed adds what is held and never given out, to anyone.
 func (l *listing) sealed() {
 	for _, d := range l.schedule.Data() {
-		if d.Category != schedule.Ciphertext && d.Category != schedule.Credentials || d.Retention == schedule.Permanent || d.Retention == schedule.Expiry {
-			continue // permanent and passing ones are the house's own: they belong to no account
+		if d.Category != schedule.Ciphertext && d.Category != schedule.Credentials || d.Retention == schedule.Permanent {
+			continue // permanent ones are the house's own: they belong to no account
 		}
 		l.fields = append(l.fields, Field{Var: d.Name, Type: "text-multi", Label: d.Category.Info().Title + ": " + d.Name + " (kept " + l.schedule.Kept(d) + ")",
 			Values: []string{d.Purpose, "Never given to anyone. " + d.Never}})

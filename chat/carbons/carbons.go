@@ -56,8 +56,9 @@ func (c *Carbons) Feature() *feature.Feature {
 			{Type: stanza.Set, Space: Space, Local: "enable", At: feature.AtDomain, Handle: set(true)},
 			{Type: stanza.Set, Space: Space, Local: "disable", At: feature.AtDomain, Handle: set(false)},
 		},
-		Shape: shape,
-		After: c.after,
+		Inline: []feature.Inline{{Space: Space, Local: "enable", Enable: inline}},
+		Shape:  shape,
+		After:  c.after,
 	}
 }
 
@@ -70,6 +71,12 @@ func set(on bool) func(context.Context, *feature.Request) (feature.Reply, error)
 		r.Session.Carbons.Store(on)
 		return feature.Reply{}, nil
 	}
+}
+
+// inline enables copies with the bind; it always succeeds and needs no answer (XEP-0386 §3.2).
+func inline(_ context.Context, s *feature.Session, _ *xml.Element) []byte {
+	s.Carbons.Store(true)
+	return nil
 }
 
 // shape strips copies that are not ours.

@@ -33,6 +33,8 @@ const (
 type Waiting interface {
 	// Taken forgets the messages at these positions, if they wait for the account.
 	Taken(ctx context.Context, account jid.JID, positions []int64)
+	// TakenUpTo forgets those that wait for the account and stand in the archive at this position or before it.
+	TakenUpTo(ctx context.Context, account jid.JID, position int64)
 }
 
 // MAM is the room.
@@ -63,6 +65,7 @@ func (m *MAM) Feature() *feature.Feature {
 		Disco: feature.Disco{Account: []string{Space, Space + "#extended", Space + "#groupchat-field"}},
 		IQ:    rows,
 		Shape: shape,
+		Bound: m.bound,
 	}
 }
 
@@ -148,17 +151,36 @@ func (m *MAM) result(r *feature.Request, id string, item archive.Item) *stanza.S
 
 // metadata tells the ends of the archive (XEP-0313 §5).
 func (m *MAM) metadata(ctx context.Context, r *feature.Request) (feature.Reply, error) {
-	first, last, ok, err := m.archive.Ends(ctx, r.From)
+	b, _, err := m.ends(ctx, r.From)
+	return feature.Reply{Payload: b}, err
+}
+
+// ends writes <metadata/>; last is the position of the newest message, 0 if there is none.
+func (m *MAM) ends(ctx context.Context, account jid.JID) (metadata []byte, newest int64, err error) {
+	first, last, ok, err := m.archive.Ends(ctx, account)
 	if err != nil {
-		return feature.Reply{}, err
+		return nil, 0, err
 	}
 	var b xml.Builder
 	b.Start(Space, "metadata")
 	if ok {
-		b.Empty("", "start", "id", m.archive.ID(r.From, first.ID), "timestamp", stamp(first.Time))
-		b.Empty("", "end", "id", m.archive.ID(r.From, last.ID), "timestamp", stamp(last.Time))
+		b.Empty("", "start", "id", m.archive.ID(account, first.ID), "timestamp", stamp(first.Time))
+		b.Empty("", "end", "id", m.archive.ID(account, last.ID), "timestamp", stamp(last.Time))
 	}
-	return feature.Reply{Payload: b.Bytes()}, nil
+	return b.Bytes(), last.ID, nil
+}
+
+// bound tells a client that binds by XEP-0386 §3.2 where the archive ends. It reads the archive from there back: what waited for the
+// account and stands there is not delivered beside it. What stands in no archive still is.
+func (m *MAM) bound(ctx context.Context, s *feature.Session) []byte {
+	b, newest, err := m.ends(ctx, s.JID)
+	if err != nil {
+		return nil // the client asks again, and is told that it failed
+	}
+	if newest > 0 {
+		m.waiting.TakenUpTo(ctx, s.JID.Bare(), newest)
+	}
+	return b
 }
 
 // form lists the fields that a query may have (XEP-0313 §4.1.5).

@@ -140,6 +140,23 @@ func (o *Offline) Taken(ctx context.Context, account jid.JID, positions []int64)
 	o.forgetCount(account.Bare())
 }
 
+// TakenUpTo forgets what waits for an account and stands in its archive at the position or before it: a client that binds by
+// XEP-0386 §3.2 reads it there. What is spare stays: it belongs to a session that may return.
+func (o *Offline) TakenUpTo(ctx context.Context, account jid.JID, position int64) {
+	if !o.waits(ctx, account) {
+		return
+	}
+	err := o.DB.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND position > 0 AND position <= $2 AND NOT spare`,
+			account.Bare().String(), position)
+		return err
+	})
+	if err != nil {
+		o.Log.Error("forgetting what stands in the archive", "err", err)
+	}
+	o.forgetCount(account.Bare())
+}
+
 // slept keeps what a session that begins to hibernate has not acknowledged. The write is queued before the session can return, so resumed
 // comes behind it.
 func (o *Offline) slept(ctx context.Context, s *feature.Session, unacked []*stanza.Stanza) {

@@ -64,7 +64,7 @@ func (p Parts) after(_ context.Context, e *feature.Envelope) {
 		if err := p.Recorder.Told(context.Background(), tx, s.JID.Bare().String(), store.FromTime(at), node); err != nil {
 			return err
 		}
-		return p.Devices.Told(context.Background(), tx, s.JID, account.Device{ID: s.JID.Resource(), Software: node})
+		return p.Devices.Told(context.Background(), tx, s.JID, account.Device{ID: s.Device, Software: node})
 	}, func(err error) {
 		if err != nil {
 			p.Log.Error("an app's name was not recorded", "err", err)

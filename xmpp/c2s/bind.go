@@ -17,10 +17,13 @@ import (
 
 // bindFeatures is what is offered after sign-in (RFC 6120 §7.4).
 func (c *conn) bindFeatures() []string {
+	return append([]string{"<bind xmlns='" + stream.Bind + "'/>", "<session xmlns='" + stream.Session + "'><optional/></session>"}, c.boundFeatures()...)
+}
+
+// boundFeatures is what is left to be offered to a client that has bound.
+func (c *conn) boundFeatures() []string {
 	s := c.srv
 	out := []string{
-		"<bind xmlns='" + stream.Bind + "'/>",
-		"<session xmlns='" + stream.Session + "'><optional/></session>",
 		"<sm xmlns='" + stream.Managed + "'/>",
 		"<csi xmlns='" + stream.State + "'/>",
 		stream.LimitsFeature(s.c.MaxStanza, int(s.c.Idle.Std()*3/2/time.Second)),
@@ -72,8 +75,11 @@ func (c *conn) bindRequest(r *xml.Raw) {
 		c.answer(stanza.ErrorReply(st, stanza.BadRequest("the resource is not acceptable"))) // RFC 6120 §7.7.2.1
 		return
 	}
-	s := &session{srv: c.srv, conn: c, named: wanted != ""}
+	s := &session{srv: c.srv, conn: c}
 	s.JID, s.Out, s.way.Session = full, s, &s.Session
+	if s.Device = c.signin.agent.id; s.Device == "" && wanted != "" {
+		s.Device = full.Resource()
+	}
 	if se := c.srv.p.Router.Bind(c.srv.ctx, &s.Session); se != nil {
 		c.answer(stanza.ErrorReply(st, se))
 		return
@@ -81,8 +87,15 @@ func (c *conn) bindRequest(r *xml.Raw) {
 	var b xml.Builder
 	b.Start(stream.Bind, "bind").Leaf("", "jid", full.String()).End()
 	c.answer(stanza.Reply(st, b.Bytes()))
+	c.begin(s)
+}
+
+// begin gives the connection its session. What is written before stands before any stanza of it.
+func (c *conn) begin(s *session) {
+	began := c.signin.began
 	c.bound.Store(s)
 	c.srv.record(c, s)
+	c.late(s, began)
 }
 
 // resource is the full JID for a proposal; the server makes one if there is none.
@@ -118,10 +131,15 @@ func (s *Server) record(c *conn, x *session) {
 	if told := x.Software.Load(); told != nil {
 		sign.Client = *told
 	}
-	device := ""
-	if x.named {
-		device = x.JID.Resource()
-		sign.Device = device
+	device := account.Device{ID: x.Device, Software: sign.Client, Model: in.agent.device}
+	if in.agent.id != "" {
+		device.ID = in.agent.id
+	}
+	if in.password {
+		device.Password = in.at
+	}
+	if sign.Device = device.ID; device.Model != "" {
+		sign.Device += " " + device.Model
 	}
 	s.p.DB.Enqueue(func(tx *store.Tx) error {
 		if s.p.Recorder != nil {
@@ -132,8 +150,8 @@ func (s *Server) record(c *conn, x *session) {
 				return err
 			}
 		}
-		if s.p.Accounts != nil && device != "" {
-			return s.p.Accounts.Seen(context.Background(), tx, who, account.Device{ID: device, Software: sign.Client})
+		if s.p.Accounts != nil {
+			return s.p.Accounts.Seen(context.Background(), tx, who, device)
 		}
 		return nil
 	}, func(err error) {

@@ -1,10 +1,14 @@
 // Package c2s serves clients: TCP with STARTTLS (RFC 6120 §5), direct TLS (XEP-0368) and WebSocket (RFC 7395); SASL (RFC 6120 §6),
-// resource binding (RFC 6120 §7), stream management (XEP-0198), client state (XEP-0352), signs of life (XEP-0199).
+// resource binding (RFC 6120 §7), stream management (XEP-0198), client state (XEP-0352), signs of life (XEP-0199); and the sign-in of today's
+// apps in one exchange: SASL2 (XEP-0388, sasl2.go) with Bind 2 (XEP-0386, bind2.go), tokens (XEP-0484), upgrades of verifiers
+// (XEP-0480, task.go), sent before the features are read if the app likes (XEP-0509).
 //
 // Invariants:
 //   - A session is a state machine fed with bytes. An idle one has no goroutine, no timer and no buffer.
 //   - Limits act before login and while parsing; nothing that a peer sends can make the server hold more than they say.
 //   - What a session acknowledges is committed.
+//   - What a client asks for beside its proof is looked at after the proof; a failure leaves the stream as it was.
+//   - A sign-in that began before its account or device was signed out does not become a session after it.
 //   - The bound address is always one of the account that was authenticated.
 //   - A full queue ends the connection, never blocks the sender; the session stays resumable.
 //   - Nothing that was received before TLS is acted upon after it.
@@ -12,6 +16,7 @@ package c2s
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -26,6 +31,7 @@ import (
 	"writ/obs"
 	"writ/records"
 	"writ/store"
+	"writ/xmpp/feature"
 	"writ/xmpp/jid"
 	"writ/xmpp/route"
 	"writ/xmpp/sasl"
@@ -39,6 +45,25 @@ type Accounts interface {
 	TakeEnded(ctx context.Context) ([]jid.JID, error)
 	// Seen notes a device.
 	Seen(ctx context.Context, tx *store.Tx, account jid.JID, d account.Device) error
+
+	Tokens
+	Verifiers
+}
+
+// Tokens are the devices' tokens (XEP-0484).
+type Tokens interface {
+	// UseToken does what a sign-in does to the device's tokens. account.ErrToken means that it must fail.
+	UseToken(ctx context.Context, account jid.JID, u account.Use) (*account.Fresh, error)
+}
+
+// Verifiers is what upgrades ask (XEP-0480).
+type Verifiers interface {
+	// Lacks gives the hashes of which the account has no verifier, or too weak a one.
+	Lacks(ctx context.Context, account jid.JID) ([]sasl.Hash, error)
+	// Strengthen adds verifiers of the password behind shown, unless it has been changed.
+	Strengthen(ctx context.Context, account jid.JID, shown sasl.Verifier, fresh ...sasl.Verifier) error
+	// Iterations is how often the hash of a new verifier is repeated.
+	Iterations() int
 }
 
 // Recorder keeps what the record schedule declares about sign-ins.
@@ -59,6 +84,8 @@ type Parts struct {
 	Log      *slog.Logger
 	Metrics  *obs.Metrics
 
+	ResourceKey []byte // makes the resources of Bind 2, for each device the same; nil: a random one, that lasts as long as the server
+
 	WebSocketURL string // wss://… as clients reach it, told by host-meta unless Config.WebSocket says another; empty: none is told
 }
 
@@ -75,7 +102,9 @@ type Server struct {
 	poll    lazyPoller
 	shakes  chan struct{} // a place for each handshake
 	gate    gate
+	ends    ends
 	proxies []netip.Prefix
+	inline  []feature.Inline
 
 	mu        sync.Mutex
 	closed    bool
@@ -114,6 +143,11 @@ func New(c Config, p Parts) (*Server, error) {
 		s.proxies = append(s.proxies, n)
 	}
 	s.m = newMetrics(p.Metrics)
+	s.inline = p.Router.Inline()
+	if s.p.ResourceKey == nil {
+		s.p.ResourceKey = make([]byte, 32)
+		rand.Read(s.p.ResourceKey)
+	}
 	s.gate.init(c.Halfway, c.Failures)
 	s.tls, s.direct = tlsConfigs(p.TLS)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -17,14 +17,20 @@ import (
 // login is what a connection holds until it is signed in.
 type login struct {
 	offer    *sasl.Offer
-	exchange *sasl.Exchange
+	exchange *sasl.Exchange // of RFC 6120
+	attempt  *attempt       // of XEP-0388
+	began    time.Time      // when exchange began
+	from     jid.JID        // who the stream's header says it is; not to be believed
+	config   string         // the value of XEP-0509 that the features had
 	failures int
 }
 
 // signin is what is told of a sign-in to the record, once a resource is bound.
 type signin struct {
-	at                     time.Time
+	at, began              time.Time // when it succeeded; when the proof was asked for
 	tls, cipher, mechanism string
+	agent                  agent
+	password               bool // it was no token
 }
 
 // maxFailures is how many sign-ins may fail on one stream (RFC 6120 §6.4.4 asks for 2 to 5 retries).
@@ -78,9 +84,11 @@ func (c *conn) opened(h *xml.Header) {
 	if len(c.lang) > 35 { // the longest tag that RFC 5646 §4.4.1 asks to support
 		c.lang = ""
 	}
+	var from jid.JID
 	if c.secure() {
 		if j, err := jid.Parse(h.Attr("from")); err == nil {
-			o.To = j.Bare().String()
+			from = j.Bare()
+			o.To = from.String()
 		}
 	}
 	c.mu.Lock()
@@ -101,7 +109,12 @@ func (c *conn) opened(h *xml.Header) {
 		c.fail("host-unknown", "this server does not serve that domain")
 	case major(h.Attr("version")) < 1:
 		c.fail("unsupported-version", "the version is 1.0")
+	case !from.IsZero() && from.Domain() != domain:
+		c.fail("invalid-from", "the header's 'from' is not of this domain") // XEP-0388 §2.1
 	default:
+		if c.auth != nil {
+			c.auth.from = from
+		}
 		c.phase = open
 		c.tell(stream.AppendFeatures(nil, framed, c.features()...))
 	}
@@ -134,12 +147,18 @@ func (c *conn) features() []string {
 		out = append(out, "<starttls xmlns='"+stream.TLS+"'/>")
 	}
 	c.auth.offer = s.p.SASL.Offer(c.secure() || s.c.InsecureLogin, c.bindings()...)
+	if err := c.auth.offer.For(s.ctx, c.auth.from); err != nil {
+		s.log.Error("what an account can sign in with is not known", "err", err) // the whole list is as good as any other
+	}
 	var b xml.Builder
 	b.Start(stream.SASL, "mechanisms")
 	for _, m := range c.auth.offer.Mechanisms() {
 		b.Leaf("", "mechanism", m)
 	}
 	out = append(out, string(b.Bytes()))
+	if c.secure() { // XEP-0388 §3: never without
+		out = append(out, c.authentication())
+	}
 	if kinds := c.auth.offer.Bindings(); len(kinds) > 0 {
 		var b xml.Builder
 		b.Start(stream.Bindings, "sasl-channel-binding")
@@ -148,7 +167,11 @@ func (c *conn) features() []string {
 		}
 		out = append(out, string(b.Bytes()))
 	}
-	return append(out, stream.LimitsFeature(limits.Bytes, int(s.c.AuthTimeout.Std()/time.Second)))
+	out = append(out, stream.LimitsFeature(limits.Bytes, int(s.c.AuthTimeout.Std()/time.Second)))
+	if c.secure() {
+		out = append(out, c.configVersion(out))
+	}
+	return out
 }
 
 // bindings are the channel bindings of the connection's own TLS (XEP-0440, RFC 9266).
@@ -170,6 +193,14 @@ func (c *conn) bindings() []sasl.Binding {
 
 // negotiate handles an element before sign-in.
 func (c *conn) negotiate(r *xml.Raw) {
+	if r.Name.Space == stream.SASL2 {
+		c.second(r)
+		return
+	}
+	if c.auth.attempt != nil { // XEP-0388 §2.4
+		c.fail("policy-violation", "an authentication is under way")
+		return
+	}
 	switch r.Name {
 	case xml.Name{Space: stream.TLS, Local: "starttls"}:
 		if c.tls != nil || c.ws != nil {
@@ -217,7 +248,7 @@ func (c *conn) authenticate(r *xml.Raw) {
 		c.refuse(sasl.AsFailure(err))
 		return
 	}
-	c.auth.exchange = x
+	c.auth.exchange, c.auth.began = x, time.Now()
 	c.step(r)
 }
 
@@ -265,7 +296,12 @@ func (c *conn) refuse(f *sasl.Failure) {
 		b.Start("", "text").Attr("xml:lang", "en").Text(f.Text).End()
 	}
 	c.tell(b.Bytes())
-	if f.Condition == sasl.NotAuthorized {
+	c.missed(f)
+}
+
+// missed counts a failed attempt of either profile.
+func (c *conn) missed(f *sasl.Failure) {
+	if f.Condition == sasl.NotAuthorized || f.Condition == sasl.CredentialsExpired {
 		c.srv.gate.fail(c.peer.Addr(), time.Now())
 	}
 	if c.auth.failures++; c.auth.failures > maxFailures {
@@ -275,9 +311,19 @@ func (c *conn) refuse(f *sasl.Failure) {
 
 // succeeded makes the connection one of an account and awaits the new header (RFC 6120 §6.4.6).
 func (c *conn) succeeded(x *sasl.Exchange) {
-	c.srv.m.logins.WithLabelValues("success").Inc()
+	c.sign(x, agent{}, c.auth.began)
+	c.admit()
+	c.dec.Restart()
+	c.phase = header
+	c.mu.Lock()
+	c.headed = false
+	c.mu.Unlock()
+}
+
+// sign notes who has proved to be whom, for the session that follows.
+func (c *conn) sign(x *sasl.Exchange, who agent, began time.Time) {
 	c.account = x.Account()
-	c.signin = &signin{at: c.srv.p.Clock.Now(), mechanism: x.Mechanism}
+	c.signin = &signin{at: c.srv.p.Clock.Now(), began: began, mechanism: x.Mechanism, agent: who, password: x.Token().ID == ""}
 	var cs *tls.ConnectionState
 	if c.tls != nil {
 		state := c.tls.ConnectionState()
@@ -288,13 +334,13 @@ func (c *conn) succeeded(x *sasl.Exchange) {
 	if cs != nil {
 		c.signin.tls, c.signin.cipher = tls.VersionName(cs.Version), tls.CipherSuiteName(cs.CipherSuite)
 	}
+}
+
+// admit ends the time in which the peer is a stranger.
+func (c *conn) admit() {
+	c.srv.m.logins.WithLabelValues("success").Inc()
 	c.auth = nil
 	c.signed()
-	c.dec.Restart()
 	c.dec.SetLimits(xml.AfterLogin(c.srv.c.MaxStanza))
 	c.bucket = stream.Bucket{Rate: c.srv.c.Rate, Burst: c.srv.c.Burst}
-	c.phase = header
-	c.mu.Lock()
-	c.headed = false
-	c.mu.Unlock()
 }

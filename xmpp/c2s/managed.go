@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"writ/xmpp/jid"
 	"writ/xmpp/stanza"
 	"writ/xmpp/stream"
 	"writ/xmpp/xml"
@@ -70,30 +71,40 @@ func (c *conn) enable(s *session, r *xml.Raw) {
 		return
 	}
 	s.way.Drain() // what was sent before is not counted
-	keep := c.srv.c.Hibernate.Std()
-	if v := r.Attr("resume"); v != "true" && v != "1" {
-		keep = 0
-	}
-	if n, err := strconv.ParseUint(r.Attr("max"), 10, 31); err == nil && n > 0 {
-		keep = min(keep, time.Duration(n)*time.Second)
-	}
-	var b xml.Builder
-	b.Start(stream.Managed, "enabled")
-	s.in = 0
+	keep := c.srv.keepFor(r.Attr("resume"), r.Attr("max"))
 	c.mu.Lock() // always before the session's lock
 	s.mu.Lock()
-	s.done, s.owe = 0, false
-	s.out.Manage()
-	if keep > 0 {
-		s.token, s.keep = rand.Text(), keep
-		b.Attr("id", s.token).Attr("resume", "true").Attr("max", strconv.Itoa(int(keep/time.Second)))
-	}
-	c.say(b.Bytes()) // under both locks: no stanza may come before it and be counted
+	c.say(s.manage(keep)) // under both locks: no stanza may come before it and be counted
 	s.mu.Unlock()
 	c.mu.Unlock()
 	if keep > 0 {
 		c.srv.remember(s)
 	}
+}
+
+// keepFor is how long a session may hibernate whose client asked with these attributes of <enable/>; 0: it may not.
+func (s *Server) keepFor(resume, most string) time.Duration {
+	keep := s.c.Hibernate.Std()
+	if !truth(resume) {
+		return 0
+	}
+	if n, err := strconv.ParseUint(most, 10, 31); err == nil && n > 0 {
+		keep = min(keep, time.Duration(n)*time.Second)
+	}
+	return keep
+}
+
+// manage begins to count, and gives <enabled/>. own and mu are held, or nobody else knows the session yet.
+func (s *session) manage(keep time.Duration) []byte {
+	var b xml.Builder
+	b.Start(stream.Managed, "enabled")
+	s.in, s.done, s.owe = 0, 0, false
+	s.out.Manage()
+	if keep > 0 {
+		s.token, s.keep = rand.Text(), keep
+		b.Attr("id", s.token).Attr("resume", "true").Attr("max", strconv.Itoa(int(keep/time.Second)))
+	}
+	return b.Bytes()
 }
 
 // askedFor answers <r/> once everything before it is handled (XEP-0198 §4).
@@ -115,16 +126,30 @@ func (c *conn) askedFor(s *session) {
 // resume takes up a lost session on this connection (XEP-0198 §5). An id that is not one of this account's sessions is answered
 // like one that never was.
 func (c *conn) resume(r *xml.Raw) {
-	h, ok := count(r)
-	if !ok {
-		c.fail("invalid-xml", "'h' is a number from 0 to 4294967295")
-		return
+	failed, e := c.takeUp(r.Attr("previd"), r.Attr("h"), func(_ jid.JID, resumed []byte) []byte { return resumed })
+	switch {
+	case e != nil:
+		c.stop(e, false)
+		c.phase = finished
+	case failed != nil:
+		c.tell(failed)
 	}
-	s := c.srv.remembered(r.Attr("previd"))
-	if s == nil || s.JID.Bare() != c.account || !s.claim.CompareAndSwap(false, true) {
+}
+
+// takeUp resumes the session of an id; h is the client's count. answer makes what is sent of <resumed/>, before any stanza. If there is
+// nothing to resume it gives <failed/>; a count that cannot be ends the stream with the error.
+func (c *conn) takeUp(id, h string, answer func(who jid.JID, resumed []byte) []byte) (failed []byte, e *stream.Error) {
+	n, err := strconv.ParseUint(h, 10, 32)
+	if err != nil {
+		return nil, stream.Fail("invalid-xml", "'h' is a number from 0 to 4294967295")
+	}
+	refused := func() ([]byte, *stream.Error) {
 		c.srv.m.resumed.WithLabelValues("failed").Inc()
-		c.tell(smFailed("item-not-found", nil))
-		return
+		return smFailed("item-not-found", nil), nil
+	}
+	s := c.srv.remembered(id)
+	if s == nil || s.JID.Bare() != c.account || !s.claim.CompareAndSwap(false, true) {
+		return refused()
 	}
 	defer s.claim.Store(false)
 	s.own.Lock() // whoever handles a stanza of it finishes first
@@ -135,16 +160,12 @@ func (c *conn) resume(r *xml.Raw) {
 	if s.ended || s.keep == 0 {
 		s.mu.Unlock()
 		c.mu.Unlock()
-		c.srv.m.resumed.WithLabelValues("failed").Inc()
-		c.tell(smFailed("item-not-found", nil))
-		return
+		return refused()
 	}
-	if e := s.out.Ack(h); e != nil {
+	if e := s.out.Ack(uint32(n)); e != nil {
 		s.mu.Unlock()
 		c.mu.Unlock()
-		c.stop(e, false)
-		c.phase = finished
-		return
+		return nil, e
 	}
 	old := s.conn
 	s.conn, s.owe, s.asked = c, false, false
@@ -153,16 +174,16 @@ func (c *conn) resume(r *xml.Raw) {
 	s.unhold()
 	var b xml.Builder
 	b.Start(stream.Managed, "resumed").Attr("previd", s.token).Attr("h", strconv.FormatUint(uint64(s.done), 10))
-	c.say(b.Bytes())
+	c.say(answer(s.JID, b.Bytes()))
 	s.mu.Unlock()
 	c.mu.Unlock()
-	c.bound.Store(s)
-	c.srv.record(c, s) // it was authenticated anew, perhaps from another address
 	if old != nil {
 		old.stop(stream.Fail("conflict", "the session was resumed on another connection"), false)
 	}
+	c.begin(s) // it was authenticated anew, perhaps from another address
 	c.srv.m.resumed.WithLabelValues("resumed").Inc()
 	c.srv.p.Router.Resumed(c.srv.ctx, &s.Session)
+	return nil, nil
 }
 
 // remember makes a session one that can be resumed.

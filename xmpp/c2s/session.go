@@ -21,7 +21,6 @@ type session struct {
 
 	own   sync.Mutex  // held by the connection that handles a stanza of it, and to hand it to another connection
 	claim atomic.Bool // a resumption is under way
-	named bool        // the client chose the resource; never changes after bind
 	in    uint32      // stanzas received since stream management was enabled, modulo 2^32; of the owner
 
 	mu    sync.Mutex

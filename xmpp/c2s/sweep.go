@@ -32,6 +32,7 @@ func (s *Server) sweep() {
 			}
 			s.expire(now)
 			s.gate.forget(now)
+			s.ends.forget(now.Add(-s.c.AuthTimeout.Std() - endsKept))
 			s.takeEnded()
 			if now.Sub(last) >= barredEvery {
 				last = now
@@ -144,6 +145,7 @@ func (s *Server) bar() {
 
 // End closes every session of an account with not-authorized: it was disabled or deleted, or its password changed.
 func (s *Server) End(account jid.JID) {
+	s.ends.mark(account.Bare(), "", time.Now())
 	for _, x := range s.p.Router.Sessions(account) {
 		x.Out.Close("not-authorized", "this account may not be signed in any more")
 	}

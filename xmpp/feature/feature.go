@@ -31,6 +31,8 @@ type Feature struct {
 	IQ       []IQ
 	Presence func(ctx context.Context, e *Envelope) (handled bool, err error) // first room that says handled ends the chain
 	Session  SessionHooks
+	Inline   []Inline                                     // what a client may have switched on while it binds (XEP-0386 §3.2)
+	Bound    func(ctx context.Context, s *Session) []byte // adds to the answer of such a bind; runs behind Session.Open. nil bytes add nothing
 
 	Screen  func(ctx context.Context, e *Envelope) error // may refuse (*stanza.Error, or Drop); writes nothing
 	Shape   func(ctx context.Context, e *Envelope)       // replaces e.Stanza: strips forged elements and private markers
@@ -145,6 +147,13 @@ type SessionHooks struct {
 	// Sleep runs when the connection is lost and the session may be resumed: unacked is what the client may not have got. It must not wait.
 	Sleep func(ctx context.Context, s *Session, unacked []*stanza.Stanza)
 	Close func(ctx context.Context, s *Session) // ended for good (not: hibernating)
+}
+
+// Inline is a part of Bind 2 (XEP-0386 §3.2): an element in the request that switches something on for the session.
+type Inline struct {
+	Space, Local string // the element; the namespace is what the stream's features name
+	// Enable switches it on before the session can be found by anyone, and gives what the answer says of it, or nil.
+	Enable func(ctx context.Context, s *Session, el *xml.Element) []byte
 }
 
 // Router is what a room may ask of the house. xmpp/route implements it; features receive it at construction.

@@ -10,7 +10,8 @@ import (
 // Session is a bound client session as the rooms see it. The fields marked atomic may be read from any goroutine;
 // the others belong to the session's own goroutine. c2s makes it and gives it its Outlet.
 type Session struct {
-	JID jid.JID // full JID; never changes after bind
+	JID    jid.JID // full JID; never changes after bind
+	Device string  // what tells its device apart: the user-agent's id (XEP-0388 §2.3), or the resource that the client chose; empty: nothing does. Never changes
 
 	Carbons   atomic.Bool                   // XEP-0280 enabled
 	Inactive  atomic.Bool                   // XEP-0352 inactive

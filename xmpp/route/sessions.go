@@ -9,6 +9,7 @@ import (
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
 	"writ/xmpp/stanza"
+	"writ/xmpp/xml"
 )
 
 const shards = 64
@@ -121,4 +122,30 @@ func (r *Router) Unbind(ctx context.Context, s *feature.Session) {
 func (r *Router) hook(ctx context.Context, what string, f func(context.Context, *feature.Session), s *feature.Session) {
 	defer r.guard(what, nil)
 	f(ctx, s)
+}
+
+// Inline are the parts of Bind 2 that the rooms have (XEP-0386 §3.1).
+func (r *Router) Inline() []feature.Inline {
+	var out []feature.Inline
+	for _, f := range r.features {
+		out = append(out, f.Inline...)
+	}
+	return out
+}
+
+// Enable runs a part of Bind 2 for a session that is not bound yet (XEP-0386 §3.2).
+func (r *Router) Enable(ctx context.Context, i feature.Inline, s *feature.Session, el *xml.Element) (answer []byte) {
+	defer r.guard("binding", nil)
+	return i.Enable(ctx, s, el)
+}
+
+// Bound gives what the rooms add to the answer of a bind by XEP-0386 §3.2. Call it behind Bind.
+func (r *Router) Bound(ctx context.Context, s *feature.Session) []byte {
+	var out []byte
+	for _, f := range r.features {
+		if f.Bound != nil {
+			r.hook(ctx, "binding", func(ctx context.Context, s *feature.Session) { out = append(out, f.Bound(ctx, s)...) }, s)
+		}
+	}
+	return out
 }

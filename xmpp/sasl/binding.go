@@ -4,12 +4,14 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 )
 
 // Channel binding types (RFC 9266, RFC 5929 §4).
 const (
 	TLSExporter       = "tls-exporter"
+	TLSUnique         = "tls-unique"
 	TLSServerEndPoint = "tls-server-end-point"
 )
 
@@ -27,6 +29,18 @@ func Exporter(cs *tls.ConnectionState) (Binding, error) {
 		return Binding{}, fmt.Errorf("sasl: exporting keying material: %w", err)
 	}
 	return Binding{TLSExporter, b}, nil
+}
+
+// Unique gives the tls-unique binding (RFC 5929 §3). It is undefined in TLS 1.3 (RFC 9266 §3), and without the extended master secret
+// somebody in the middle can give two connections the same value.
+func Unique(cs *tls.ConnectionState) (Binding, error) {
+	if cs.Version != tls.VersionTLS12 || len(cs.TLSUnique) == 0 {
+		return Binding{}, errors.New("sasl: this connection has no tls-unique")
+	}
+	if _, err := Exporter(cs); err != nil { // it fails without the extended master secret
+		return Binding{}, err
+	}
+	return Binding{TLSUnique, cs.TLSUnique}, nil
 }
 
 // EndPoint gives the tls-server-end-point binding (RFC 5929 §4.1) of the certificate that the server presented. It is undefined for
@@ -54,6 +68,9 @@ func EndPoint(cert *x509.Certificate) (Binding, error) {
 func Bindings(cs *tls.ConnectionState, leaf *x509.Certificate) []Binding {
 	var out []Binding
 	if b, err := Exporter(cs); err == nil {
+		out = append(out, b)
+	}
+	if b, err := Unique(cs); err == nil {
 		out = append(out, b)
 	}
 	if leaf != nil {

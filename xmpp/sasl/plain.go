@@ -9,7 +9,7 @@ import (
 // plain is PLAIN (RFC 4616): [authzid] NUL authcid NUL passwd.
 type plain struct{ s *Server }
 
-// plainHash is the verifier that PLAIN is checked against: SHA-256 is the cheapest of the strong ones on 64-bit processors.
+// plainHash is the hash that PLAIN is checked against where there is a choice: SHA-256 is the cheapest of the strong ones on 64-bit processors.
 const plainHash = SHA256
 
 func (p *plain) step(ctx context.Context, e *Exchange, response []byte) ([]byte, bool, error) {
@@ -25,7 +25,7 @@ func (p *plain) step(ctx context.Context, e *Exchange, response []byte) ([]byte,
 	if err != nil {
 		return nil, false, err
 	}
-	rec, found, err := p.s.record(ctx, account, name, plainHash)
+	rec, found, err := p.s.record(ctx, account, name, AnyHash)
 	if err != nil {
 		return nil, false, err
 	}
@@ -40,6 +40,9 @@ func (p *plain) step(ctx context.Context, e *Exchange, response []byte) ([]byte,
 	case rec.Disabled:
 		return nil, false, Fail(AccountDisabled, "this account is disabled")
 	}
-	e.account = account
+	if p.s.upgrader != nil {
+		p.s.upgrader.Upgrade(ctx, account, rec.Verifier, password)
+	}
+	e.account, e.shown, e.authzid = account, rec.Verifier, len(part[0]) > 0
 	return nil, true, nil
 }

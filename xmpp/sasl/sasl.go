@@ -1,6 +1,7 @@
 // Package sasl is the server's side of authentication: SCRAM with SHA-1, SHA-256 and SHA-512, each also with channel binding
-// (RFC 5802, RFC 7677, RFC 9266), and PLAIN (RFC 4616). It holds no connection and no table: a mechanism is a state machine
-// fed with responses, verifiers come from a Source.
+// (RFC 5802, RFC 7677, RFC 9266), PLAIN (RFC 4616), and the token mechanisms of XEP-0484, HT-SHA-256 and HT-SHA-512
+// (draft-schmaus-kitten-sasl-ht). It holds no connection and no table: a mechanism is a state machine fed with responses,
+// verifiers and tokens come from a Source. Both profiles, that of RFC 6120 and XEP-0388, speak through it.
 //
 // Invariants:
 //   - The account that an exchange ends with is the one whose verifier was checked. An authorization identity is compared with it and
@@ -11,6 +12,7 @@
 //   - A name that is not a valid local part after PRECIS (RFC 7622 §3.3) is an unknown account, never a second spelling of one.
 //   - A gs2 flag 'y' although -PLUS was on offer means that somebody stripped the list: not-authorized (RFC 5802 §6).
 //   - The offered lists are part of what SCRAM signs (XEP-0474 §5.1), so stripping them is seen by clients that check.
+//   - A token is checked for one device and one mechanism; whatever is wrong with it, the answer and the work are the same.
 package sasl
 
 import (
@@ -18,6 +20,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 
 	"writ/xmpp/jid"
@@ -29,11 +32,24 @@ type Record struct {
 	Disabled bool // told to the peer (account-disabled) only after a valid proof
 }
 
-// Source looks up verifiers.
+// Source looks up verifiers. It may also be a Holder, an Upgrader and Tokens; what it is not is not on offer.
 type Source interface {
-	// Verifier gives the record of a bare JID for one hash; ok is false if there is no such account, or it has no verifier
-	// of this hash. An error means that it could not be asked.
+	// Verifier gives the record of a bare JID for one hash, or for AnyHash; ok is false if there is no such account, or it has
+	// no verifier of this hash. An error means that it could not be asked.
 	Verifier(ctx context.Context, account jid.JID, h Hash) (rec Record, ok bool, err error)
+}
+
+// Holder says which verifiers an account has.
+type Holder interface {
+	// Hashes gives the hashes of the account's verifiers; none if there is no such account.
+	Hashes(ctx context.Context, account jid.JID) ([]Hash, error)
+}
+
+// Upgrader is told of a password while it is at hand.
+type Upgrader interface {
+	// Upgrade makes the verifiers that the account lacks. shown is the one that the password was checked against, prepared the
+	// password as Prepare gave it. A failure is its own to log: the sign-in stands.
+	Upgrade(ctx context.Context, account jid.JID, shown Verifier, prepared string)
 }
 
 // Config is what a Server is made of.
@@ -45,7 +61,12 @@ type Config struct {
 }
 
 // Server authenticates the clients of one domain. Safe for concurrent use.
-type Server struct{ c Config }
+type Server struct {
+	c        Config
+	holder   Holder   // nil: every account has every verifier
+	upgrader Upgrader // nil: nobody wants to know
+	tokens   Tokens   // nil: there are none
+}
 
 // New makes a Server.
 func New(c Config) (*Server, error) {
@@ -55,7 +76,11 @@ func New(c Config) (*Server, error) {
 	if len(c.Secret) < 32 {
 		return nil, fmt.Errorf("sasl: the secret has %d bytes, at least 32 are needed", len(c.Secret))
 	}
-	return &Server{c}, nil
+	s := &Server{c: c}
+	s.holder, _ = c.Source.(Holder)
+	s.upgrader, _ = c.Source.(Upgrader)
+	s.tokens, _ = c.Source.(Tokens)
+	return s, nil
 }
 
 // Offer is what one stream is offered. It is fixed before the first exchange, because SCRAM signs it.
@@ -63,18 +88,36 @@ type Offer struct {
 	s        *Server
 	plain    bool
 	bindings []Binding
+	hashes   []Hash
 }
 
 // Offer makes the list for a stream. plain says whether PLAIN is on offer: the caller must say no outside TLS. bindings are those of
 // the TLS connection; without any, no -PLUS mechanism is offered.
 func (s *Server) Offer(plain bool, bindings ...Binding) *Offer {
-	return &Offer{s: s, plain: plain, bindings: bindings}
+	return &Offer{s: s, plain: plain, bindings: bindings, hashes: Hashes[:]}
+}
+
+// For narrows the offer to the verifiers that an account has: one that came from elsewhere may have SHA-1 alone, and its apps, who
+// take the strongest on offer, could not sign in (XEP-0388 §2.1). Every other name, known or not, is offered everything.
+// Call it before the offer is shown.
+func (o *Offer) For(ctx context.Context, account jid.JID) error {
+	if o.s.holder == nil || account.Domain() != o.s.c.Domain || account.Local() == "" {
+		return nil
+	}
+	has, err := o.s.holder.Hashes(ctx, account.Bare())
+	if err != nil {
+		return fmt.Errorf("sasl: asking for an account's verifiers: %w", err)
+	}
+	if len(has) > 0 && len(has) < len(Hashes) {
+		o.hashes = slices.DeleteFunc(slices.Clone(Hashes[:]), func(h Hash) bool { return !slices.Contains(has, h) })
+	}
+	return nil
 }
 
 // Mechanisms lists the mechanisms on offer, strongest first.
 func (o *Offer) Mechanisms() []string {
 	var out []string
-	for _, h := range Hashes {
+	for _, h := range o.hashes {
 		if len(o.bindings) > 0 {
 			out = append(out, "SCRAM-"+string(h)+"-PLUS")
 		}
@@ -102,6 +145,9 @@ type Exchange struct {
 
 	m       mechanism
 	account jid.JID
+	authzid bool
+	shown   Verifier
+	token   Token
 	over    bool
 }
 
@@ -121,7 +167,7 @@ func (o *Offer) Start(name string) (*Exchange, error) {
 	if rest, ok := strings.CutPrefix(name, "SCRAM-"); ok {
 		rest, plus := strings.CutSuffix(rest, "-PLUS")
 		h := Hash(rest)
-		if h.new() != nil && (!plus || len(o.bindings) > 0) {
+		if slices.Contains(o.hashes, h) && (!plus || len(o.bindings) > 0) {
 			e.m = &scram{o: o, h: h, plus: plus, nonce: newNonce}
 			return e, nil
 		}
@@ -159,6 +205,15 @@ func (e *Exchange) Account() jid.JID {
 	return e.account
 }
 
+// Authzid reports whether the client named the identity that it asked for. It is the account's, or the exchange failed.
+func (e *Exchange) Authzid() bool { return e.authzid }
+
+// Shown is the verifier that the password was checked against, after Step said done; the zero Verifier if it was a token.
+func (e *Exchange) Shown() Verifier { return e.shown }
+
+// Token is the token that was used, after Step said done; the zero Token if it was a password.
+func (e *Exchange) Token() Token { return e.token }
+
 // identify gives the account that a name stands for, and checks the authorization identity against it. A name that cannot be an
 // account is given back as the zero JID: it then goes the way of an unknown account.
 func (s *Server) identify(name, authzid string) (jid.JID, error) {
@@ -185,6 +240,9 @@ func (s *Server) record(ctx context.Context, account jid.JID, name string, h Has
 		}
 	}
 	if !found {
+		if h == AnyHash {
+			h = plainHash
+		}
 		rec = Record{Verifier: fake(h, s.c.Secret, name, s.c.Iterations)}
 	}
 	return rec, found, nil

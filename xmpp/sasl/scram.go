@@ -43,7 +43,7 @@ func (m *scram) step(ctx context.Context, e *Exchange, response []byte) ([]byte,
 	if err != nil {
 		return nil, false, err
 	}
-	e.account = m.account
+	e.account, e.shown = m.account, m.rec.Verifier
 	return b, true, nil
 }
 
@@ -67,6 +67,7 @@ func (m *scram) first(ctx context.Context, e *Exchange, msg string) ([]byte, err
 		if authzid, ok = saslname(a, ok); !ok {
 			return nil, malformed("the authorization identity is not well-formed")
 		}
+		e.authzid = true
 	}
 	m.gs2 = part[0] + "," + part[1] + ","
 	bare := part[2]

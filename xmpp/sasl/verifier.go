@@ -25,6 +25,9 @@ const (
 	SHA512 Hash = "SHA-512"
 )
 
+// AnyHash asks a Source for the verifier that a password is best checked against, SHA-256 if there is one.
+const AnyHash Hash = ""
+
 // Hashes lists every supported hash, strongest first.
 var Hashes = [...]Hash{SHA512, SHA256, SHA1}
 
@@ -109,11 +112,26 @@ func Derive(h Hash, prepared string, salt []byte, iterations int) (Verifier, err
 	if err != nil {
 		return Verifier{}, fmt.Errorf("sasl: deriving a verifier: %w", err)
 	}
+	return FromSalted(h, salted, salt, iterations)
+}
+
+// FromSalted makes the verifier of a SaltedPassword (RFC 5802 §3), as an upgrade task brings it (XEP-0480 §3).
+func FromSalted(h Hash, salted, salt []byte, iterations int) (Verifier, error) {
+	if h.new() == nil || len(salted) != h.Size() {
+		return Verifier{}, fmt.Errorf("sasl: %d bytes are no salted password of %q", len(salted), h)
+	}
 	return Verifier{
 		Hash: h, Salt: salt, Iterations: iterations,
 		StoredKey: digest(h, mac(h, salted, "Client Key")),
 		ServerKey: mac(h, salted, "Server Key"),
 	}, nil
+}
+
+// NewSalt makes a fresh salt.
+func NewSalt() []byte {
+	salt := make([]byte, saltLen)
+	rand.Read(salt)
+	return salt
 }
 
 // DeriveAll prepares a password and makes a verifier for each hash, each with a fresh salt. iterations 0 means DefaultIterations.
@@ -130,9 +148,7 @@ func DeriveAll(password string, iterations int) ([]Verifier, error) {
 	}
 	var out []Verifier
 	for _, h := range Hashes {
-		salt := make([]byte, saltLen)
-		rand.Read(salt)
-		v, err := Derive(h, p, salt, iterations)
+		v, err := Derive(h, p, NewSalt(), iterations)
 		if err != nil {
 			return nil, err
 		}

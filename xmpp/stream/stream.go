@@ -24,6 +24,12 @@ const (
 	State    = "urn:xmpp:csi:0"                      // XEP-0352
 	Limits   = "urn:xmpp:stream-limits:0"            // XEP-0478
 	Bindings = "urn:xmpp:sasl-cb:0"                  // XEP-0440
+	SASL2    = "urn:xmpp:sasl:2"                     // XEP-0388
+	Bind2    = "urn:xmpp:bind:0"                     // XEP-0386
+	FAST     = "urn:xmpp:fast:0"                     // XEP-0484
+	Upgrade  = "urn:xmpp:sasl:upgrade:0"             // XEP-0480
+	Scram    = "urn:xmpp:scram-upgrade:0"            // XEP-0480 §3
+	Pipeline = "urn:xmpp:iap:0"                      // XEP-0509
 )
 
 // Opening is what the answer to a stream header says.
