@@ -65,6 +65,7 @@ func (h *house) Subscriptions(_ context.Context, a jid.JID) (out []jid.JID, err 
 }
 
 func (h *house) Domain() jid.JID                                            { return alice.Domain() }
+func (h *house) Hosted(jid.JID) bool                                        { return false }
 func (h *house) Reaches(jid.JID) bool                                       { return true }
 func (h *house) Local(j jid.JID) bool                                       { return j.Domain() == alice.Domain() }
 func (h *house) Exists(context.Context, jid.JID) (bool, error)              { return true, nil }

@@ -26,6 +26,7 @@ type house struct {
 
 func (house) Domain() jid.JID                                          { return jid.MustParse("writ.example") }
 func (house) Local(j jid.JID) bool                                     { return j.Domainpart() == "writ.example" }
+func (house) Hosted(jid.JID) bool                                      { return false }
 func (house) Reaches(jid.JID) bool                                     { return true }
 func (house) Exists(context.Context, jid.JID) (bool, error)            { return true, nil }
 func (house) Sessions(jid.JID) []*feature.Session                      { return nil }

@@ -28,6 +28,8 @@ type Feature struct {
 	Schema fs.FS           // numbered migrations 001.sql …; nil without tables
 	Data   []records.Datum // what the room keeps about people; required with Schema
 
+	Host *Host // a domain of its own that the room serves, such as rooms.example.org
+
 	IQ       []IQ
 	Presence func(ctx context.Context, e *Envelope) (handled bool, err error) // first room that says handled ends the chain
 	Session  SessionHooks
@@ -41,6 +43,16 @@ type Feature struct {
 
 	Start func(ctx context.Context) error
 	Stop  func(ctx context.Context) error
+}
+
+// Host is a domain beside the served one that a room serves. The router gives it everything that is addressed to the domain or to an address
+// of it, bare or full; the tables of IQ rows and the rules of delivery to accounts are not asked.
+type Host struct {
+	Domain jid.JID
+	// Take gets a message, presence or iq of a session, of another server or of the house, after Screen and Shape, in the order of sending
+	// for each sender. It must not block. done must be called once, from any goroutine, when the effect is committed (or the stanza refused
+	// and answered): only then does stream management count it. Answers go by Router.Deliver or the session's Outlet.
+	Take func(ctx context.Context, e *Envelope, done func())
 }
 
 // Disco is a room's part of XEP-0030 answers.
@@ -160,7 +172,8 @@ type Inline struct {
 type Router interface {
 	Domain() jid.JID
 	Local(j jid.JID) bool   // is it of the served domain
-	Reaches(j jid.JID) bool // local, or of a domain that this server can talk to
+	Hosted(j jid.JID) bool  // is it of a domain that a room serves (Feature.Host); such an address is not Local
+	Reaches(j jid.JID) bool // local, hosted, or of a domain that this server can talk to
 	Exists(ctx context.Context, account jid.JID) (bool, error)
 	Sessions(account jid.JID) []*Session                       // bound sessions of a bare JID, hibernating ones included
 	Submit(ctx context.Context, e *Envelope)                   // enters at Screen (Shape if e.Server); a refusal is answered to the sender

@@ -26,6 +26,10 @@ func (r *Router) takeIQ(ctx context.Context, e *feature.Envelope, p *Sender, don
 		r.InOrder(p, done)
 		return
 	}
+	if h := r.hosts[e.To.Domainpart()]; h != nil {
+		r.toHost(ctx, h, e, p, done)
+		return
+	}
 	at := r.placeOf(e)
 	if at == 0 {
 		r.enter(ctx, e, p, done) // for another entity: through the stages

@@ -29,9 +29,10 @@ func (r *Router) Take(ctx context.Context, p *Sender, s *stanza.Stanza, done fun
 		r.enter(ctx, e, p, done)
 	case stanza.Presence:
 		r.m.presence.Inc()
-		p.await(0) // it must not overtake what was sent before it
-		r.presence(ctx, e)
-		done()
+		if !r.Hosted(e.To) {
+			p.await(0) // it must not overtake what was sent before it; a host keeps the order of what comes to it
+		}
+		r.presence(ctx, e, p, done)
 	default:
 		r.m.iq.Inc()
 		r.takeIQ(ctx, e, p, done)
@@ -48,9 +49,10 @@ func (r *Router) Receive(ctx context.Context, p *Sender, s *stanza.Stanza, done 
 		r.enter(ctx, e, p, done)
 	case stanza.Presence:
 		r.m.presence.Inc()
-		p.await(0)
-		r.presence(ctx, e)
-		done()
+		if !r.Hosted(e.To) {
+			p.await(0)
+		}
+		r.presence(ctx, e, p, done)
 	default:
 		r.m.iq.Inc()
 		r.takeIQ(ctx, e, p, done)
@@ -63,7 +65,7 @@ func (r *Router) Submit(ctx context.Context, e *feature.Envelope) {
 		e.Time = r.c.Clock.Now()
 	}
 	if e.Stanza.Kind == stanza.Presence {
-		r.presence(ctx, e)
+		r.presence(ctx, e, &r.house, func() {})
 		return
 	}
 	r.enter(ctx, e, &r.house, func() {})
@@ -91,6 +93,10 @@ func (r *Router) Again(s *stanza.Stanza, to jid.JID, at time.Time) {
 
 // enter runs the stages before the commit.
 func (r *Router) enter(ctx context.Context, e *feature.Envelope, p *Sender, done func()) {
+	if h := r.hosts[e.To.Domainpart()]; h != nil {
+		r.toHost(ctx, h, e, p, done)
+		return
+	}
 	err := r.screen(ctx, e)
 	if err == nil {
 		err = r.known(ctx, e)
@@ -151,8 +157,7 @@ func (r *Router) InOrder(p *Sender, done func()) {
 		done()
 		return
 	}
-	p.add()
-	r.c.DB.Enqueue(func(*store.Tx) error { return nil }, func(error) { r.landed.put(landed{sender: p, done: done}) })
+	p.land(p.enter(done))
 }
 
 // persist queues the envelope for its commit. One that nobody wants to write is delivered at once, unless it would overtake.
@@ -172,7 +177,7 @@ func (r *Router) persist(e *feature.Envelope, p *Sender, done func()) {
 	if p != &r.house { // what the house itself submits comes from deliveries too: waiting there for deliveries would never end
 		p.await(r.c.MaxInFlight - 1)
 	}
-	p.add()
+	t := p.enter(done)
 	original := e.Stanza
 	r.c.DB.Enqueue(func(tx *store.Tx) (err error) {
 		if !want {
@@ -189,7 +194,7 @@ func (r *Router) persist(e *feature.Envelope, p *Sender, done func()) {
 			}
 		}
 		return nil
-	}, func(err error) { r.landed.put(landed{e: e, err: err, sender: p, done: done}) })
+	}, func(err error) { r.landed.put(landed{e: e, err: err, sender: p, turn: t}) })
 }
 
 // away reports that no session would get the envelope now.
@@ -211,10 +216,10 @@ type landing struct {
 }
 
 type landed struct {
-	e      *feature.Envelope // nil: only the order matters
+	e      *feature.Envelope
 	err    error
 	sender *Sender
-	done   func()
+	turn   *turn
 }
 
 func (l *landing) put(x landed) {
@@ -241,11 +246,8 @@ func (l *landing) run() {
 		l.spare = nil
 		l.mu.Unlock()
 		for i, x := range batch {
-			if x.e != nil {
-				l.router.finish(x.e, x.err)
-			}
-			x.done()
-			x.sender.land()
+			l.router.finish(x.e, x.err)
+			x.sender.land(x.turn)
 			batch[i] = landed{}
 		}
 		if cap(batch) <= 4096 {
@@ -279,6 +281,10 @@ func (r *Router) finish(e *feature.Envelope, err error) {
 func (r *Router) deliver(e *feature.Envelope) error {
 	if e.Offline {
 		return nil // kept for the account's next session, which finds it there
+	}
+	if r.Hosted(e.To) { // left unacknowledged and sent again: to a host only as an answer
+		r.Deliver(r.ctx, e.To, e.Stanza)
+		return nil
 	}
 	if !r.Serves(e.To) {
 		return r.remote(r.ctx, e.Stanza, e.Queued)
@@ -346,6 +352,10 @@ func (r *Router) answer(ctx context.Context, e *feature.Envelope, err error) {
 
 // Deliver implements feature.Router.
 func (r *Router) Deliver(ctx context.Context, to jid.JID, s *stanza.Stanza) {
+	if h := r.hosts[to.Domainpart()]; h != nil {
+		r.give(ctx, h, &feature.Envelope{Stanza: s.WithTo(to), From: s.From, To: to, Server: true, Time: r.c.Clock.Now()}, func() {})
+		return
+	}
 	if !r.Serves(to) {
 		if err := r.remote(ctx, s, 0); err != nil {
 			r.m.dropped.Inc()
@@ -360,24 +370,35 @@ func (r *Router) Deliver(ctx context.Context, to jid.JID, s *stanza.Stanza) {
 }
 
 // presence runs what a presence stanza goes through: Screen, Shape, the rooms' chain, and delivery of what no room took.
-func (r *Router) presence(ctx context.Context, e *feature.Envelope) {
+func (r *Router) presence(ctx context.Context, e *feature.Envelope, p *Sender, done func()) {
+	if h := r.present(ctx, e); h != nil {
+		r.give(ctx, h, e, r.turn(p, done))
+	} else {
+		r.InOrder(p, done)
+	}
+}
+
+// present does so, and gives the host that it is for, if it is for one.
+func (r *Router) present(ctx context.Context, e *feature.Envelope) (host *feature.Host) {
 	if err := r.screen(ctx, e); err != nil {
 		if errors.Is(err, feature.Drop) {
 			r.m.dropped.Inc()
 		} else {
 			r.answer(ctx, e, err)
 		}
-		return
+		return nil
 	}
 	r.shape(ctx, e)
 	handled, err := r.chain(ctx, e)
 	switch {
 	case err != nil:
 		r.answer(ctx, e, err)
+	case !handled && r.Hosted(e.To):
+		host = r.hosts[e.To.Domainpart()]
 	case !handled && !e.To.IsZero() && !r.Serves(e.To):
 		if err := r.remote(ctx, e.Stanza, 0); err != nil {
 			r.answer(ctx, e, err)
-			return
+			return nil
 		}
 	case !handled && !e.To.IsZero():
 		r.Deliver(ctx, e.To, e.Stanza)
@@ -385,6 +406,7 @@ func (r *Router) presence(ctx context.Context, e *feature.Envelope) {
 	if err == nil {
 		r.after(ctx, e)
 	}
+	return host
 }
 
 func (r *Router) after(ctx context.Context, e *feature.Envelope) {

@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync"
 
 	"writ/clock"
 	"writ/obs"
@@ -44,8 +43,7 @@ type Remote interface {
 
 // Config is what routing stands on.
 type Config struct {
-	Domain       jid.JID   // the served domain: that of the accounts
-	Hosts        []jid.JID // further domains of this server, of services such as rooms; other servers may reach them
+	Domain       jid.JID // the served domain: that of the accounts
 	DB           *store.DB
 	Accounts     Accounts
 	Clock        clock.Clock // nil is the system's
@@ -64,6 +62,7 @@ type Router struct {
 	m   metrics
 
 	features []*feature.Feature
+	hosts    map[string]*feature.Host // by domain
 	rooms    stages
 	table    map[iqKey]func(context.Context, *feature.Request) (feature.Reply, error)
 
@@ -103,6 +102,7 @@ func New(c Config) *Router {
 		c.MaxInFlight = 256
 	}
 	r := &Router{c: c, log: c.Log.With("room", "route"), ctx: context.Background(), m: newMetrics(c.Metrics)}
+	r.hosts = map[string]*feature.Host{}
 	r.table = map[iqKey]func(context.Context, *feature.Request) (feature.Reply, error){}
 	r.asks.open = map[askKey]*ask{}
 	r.landed.router = r
@@ -122,6 +122,13 @@ func (r *Router) Use(features []*feature.Feature) error {
 			return fmt.Errorf("route: two rooms are named %q", f.Name)
 		}
 		names[f.Name] = true
+		if h := f.Host; h != nil {
+			d := h.Domain.Domainpart()
+			if d == r.c.Domain.Domainpart() || r.hosts[d] != nil {
+				return fmt.Errorf("route: %s serves %s, which is served already", f.Name, d)
+			}
+			r.hosts[d] = h
+		}
 		for _, q := range f.IQ {
 			for _, p := range []feature.Place{feature.AtDomain, feature.AtOwn, feature.AtAccount} {
 				if q.At&p == 0 {
@@ -166,28 +173,28 @@ func (r *Router) Features() []*feature.Feature { return r.features }
 // Domain implements feature.Router.
 func (r *Router) Domain() jid.JID { return r.c.Domain }
 
-// Hosts are all domains that this server answers for, that of the accounts first.
-func (r *Router) Hosts() []jid.JID { return append([]jid.JID{r.c.Domain}, r.c.Hosts...) }
-
-// Serves reports whether the address is at one of Hosts: what is not goes to another server.
-func (r *Router) Serves(j jid.JID) bool {
-	d := j.Domainpart()
-	if d == r.c.Domain.Domainpart() {
-		return true
-	}
-	for _, h := range r.c.Hosts {
-		if d == h.Domainpart() {
-			return true
+// Hosts are all domains that this server answers for, that of the accounts first, then those of the rooms (feature.Host) in their order.
+func (r *Router) Hosts() []jid.JID {
+	l := []jid.JID{r.c.Domain}
+	for _, f := range r.features {
+		if f.Host != nil {
+			l = append(l, f.Host.Domain)
 		}
 	}
-	return false
+	return l
 }
+
+// Serves reports whether the address is at one of Hosts: what is not goes to another server.
+func (r *Router) Serves(j jid.JID) bool { return r.Local(j) || r.Hosted(j) }
 
 // Connect gives the router the way to other servers. Call it once, before there are sessions.
 func (r *Router) Connect(to Remote) { r.c.Remote = to }
 
 // Local implements feature.Router.
 func (r *Router) Local(j jid.JID) bool { return j.Domainpart() == r.c.Domain.Domainpart() }
+
+// Hosted implements feature.Router.
+func (r *Router) Hosted(j jid.JID) bool { return r.hosts[j.Domainpart()] != nil }
 
 // Reaches implements feature.Router.
 func (r *Router) Reaches(j jid.JID) bool {
@@ -210,54 +217,4 @@ func (r *Router) guard(what string, err *error) {
 	if err != nil {
 		*err = fmt.Errorf("route: %s: panic", what)
 	}
-}
-
-// Sender is a session's way in: it counts what waits for its commit. c2s embeds one in each session and sets Session.
-type Sender struct {
-	Session *feature.Session
-
-	mu     sync.Mutex
-	wake   chan struct{} // non-nil while someone waits; closed at the next landing
-	flight int
-}
-
-// InFlight is the number of stanzas that wait for their commit.
-func (s *Sender) InFlight() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flight
-}
-
-// Drain blocks until nothing is in flight.
-func (s *Sender) Drain() { s.await(0) }
-
-// await blocks until at most n stanzas are in flight.
-func (s *Sender) await(n int) {
-	s.mu.Lock()
-	for s.flight > n {
-		if s.wake == nil {
-			s.wake = make(chan struct{})
-		}
-		w := s.wake
-		s.mu.Unlock()
-		<-w
-		s.mu.Lock()
-	}
-	s.mu.Unlock()
-}
-
-func (s *Sender) add() {
-	s.mu.Lock()
-	s.flight++
-	s.mu.Unlock()
-}
-
-func (s *Sender) land() {
-	s.mu.Lock()
-	s.flight--
-	if s.wake != nil {
-		close(s.wake)
-		s.wake = nil
-	}
-	s.mu.Unlock()
 }
