@@ -8,8 +8,9 @@
 //   - Every look-up asks the database: an administrator's command runs in another process, and its effect holds at once.
 //   - What stands in the database of a device's token is no token: it is made of a number there and a key that is kept apart.
 //   - A change of the password ends every token.
-//   - An invitation is known by a random token of which only a digest is stored; using it up and creating the account are one
-//     transaction.
+//   - An invitation is known by a random token of which only a digest is stored; using it up, creating the account and making the
+//     inviter its contact are one transaction.
+//   - A name that an open invitation keeps free is given to nobody else (XEP-0401 §6.2).
 package account
 
 import (
@@ -26,6 +27,7 @@ var (
 	ErrName     = errors.New("account: not a usable name")
 	ErrPassword = errors.New("account: not a usable password")
 	ErrInvite   = errors.New("account: the invitation is unknown, used up or expired")
+	ErrInvites  = errors.New("account: too many invitations")
 )
 
 // User is one account.
@@ -59,13 +61,16 @@ type Device struct {
 	Token    time.Time // until when it can sign in with a token; zero: it has none
 }
 
-// Invitation lets people register. Its token is shown once, when it is made.
+// Invitation lets people register, become contacts of the inviter, or both. Its token is shown once, when it is made.
 type Invitation struct {
-	ID      int64
-	By      jid.JID // zero: by the operator
-	Note    string  // for the operator's eyes
-	Created time.Time
-	Expires time.Time
-	Uses    int // how many accounts it may still make
-	Revoked bool
+	ID        int64
+	By        jid.JID // zero: by the operator
+	Note      string  // for the operator's eyes
+	Created   time.Time
+	Expires   time.Time
+	Uses      int // how often it may still be used
+	Revoked   bool
+	NoAccount bool   // it makes no account: who uses it has one
+	Contact   bool   // By and who uses it become each other's contacts
+	Local     string // the name that the account must have; it is kept free. Empty: any
 }

@@ -37,6 +37,10 @@ type Options struct {
 	Erase func(ctx context.Context, tx *store.Tx, account string) error
 	// Awaited reports a name whose former holder was erased while a preservation keeps a part of the records: it is not free.
 	Awaited func(ctx context.Context, r store.Reader, account string) (bool, error)
+	// Joined is told, in the transaction that makes an account by an invitation to become contacts, who invited whom.
+	Joined func(ctx context.Context, tx *store.Tx, inviter, newcomer jid.JID) error
+	// AnyPassword takes a new password of any length, and the name of the account as one: what conformance suites send.
+	AnyPassword bool
 	// Ended is told, after the commit, whose sessions must end: of an account that is disabled, deleted, or has a new password, or of a
 	// device that was signed out. Nil: another process serves the sessions, and finds a row (TakeEnded).
 	Ended func(Ending)
@@ -70,6 +74,11 @@ func (a *Accounts) OnErase(f func(ctx context.Context, tx *store.Tx, account str
 
 // OnEnd sets Options.Ended; the process that serves the sessions calls it before it begins to.
 func (a *Accounts) OnEnd(f func(Ending)) { a.o.Ended = f }
+
+// OnJoin sets Options.Joined; call it before serving.
+func (a *Accounts) OnJoin(f func(ctx context.Context, tx *store.Tx, inviter, newcomer jid.JID) error) {
+	a.o.Joined = f
+}
 
 // Domain is the served domain.
 func (a *Accounts) Domain() jid.JID { return a.o.Domain }
@@ -117,10 +126,14 @@ func (a *Accounts) prepare(n New) (prepared, error) {
 }
 
 func (a *Accounts) derive(account jid.JID, password string) ([]sasl.Verifier, error) {
-	if n := utf8.RuneCountInString(password); n < a.o.Config.minPassword() {
+	n := utf8.RuneCountInString(password)
+	switch {
+	case n == 0:
+		return nil, fmt.Errorf("%w: it is empty", ErrPassword)
+	case a.o.AnyPassword:
+	case n < a.o.Config.minPassword():
 		return nil, fmt.Errorf("%w: it has %d characters, at least %d are needed", ErrPassword, n, a.o.Config.minPassword())
-	}
-	if strings.EqualFold(password, account.Local()) {
+	case strings.EqualFold(password, account.Local()):
 		return nil, fmt.Errorf("%w: it is the name of the account", ErrPassword)
 	}
 	v, err := sasl.DeriveAll(password, a.o.Config.Iterations)
@@ -136,15 +149,19 @@ func (a *Accounts) Create(ctx context.Context, n New) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	if err := a.o.DB.Write(ctx, func(tx *store.Tx) error { return a.insert(ctx, tx, p) }); err != nil {
+	if err := a.o.DB.Write(ctx, func(tx *store.Tx) error { return a.insert(ctx, tx, p, nil) }); err != nil {
 		return User{}, fmt.Errorf("account: creating: %w", err)
 	}
 	a.log.Info("account created")
 	return p.user, nil
 }
 
-func (a *Accounts) insert(ctx context.Context, tx *store.Tx, p prepared) error {
+// insert writes an account. by is the digest of the invitation that makes it; nil: none.
+func (a *Accounts) insert(ctx context.Context, tx *store.Tx, p prepared, by []byte) error {
 	u := p.user
+	if kept, err := a.keptFree(ctx, tx, u.Account.Local(), by); err != nil || kept {
+		return errors.Join(err, fmt.Errorf("%w: %s", ErrExists, u.Account))
+	}
 	if a.o.Awaited != nil {
 		held, err := a.o.Awaited(ctx, tx, u.Account.String())
 		if err != nil {

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"writ/records"
 	"writ/schedule"
@@ -25,6 +26,7 @@ func subscribers() records.Datum {
 				{Name: "invited_by", Meaning: "The account whose invitation made it; empty if it was the operator's."},
 				{Name: "disabled", Meaning: "Since when the operator bars it from signing in."},
 				{Name: "deleted", Meaning: "When it was deleted, if a preservation keeps it from being erased."},
+				{Name: "operator", Meaning: "Since when it may run the operator's commands."},
 			},
 			Purpose: "So that the account is there.", Retention: schedule.Account, Process: schedule.Subpoena,
 		},
@@ -39,18 +41,18 @@ func subscribers() records.Datum {
 }
 
 func exportSubscriber(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-	rows, err := o.Query(ctx, `SELECT account, name, created, invited_by, disabled, deleted FROM account_user WHERE account = $1`, o.Account())
+	rows, err := o.Query(ctx, `SELECT account, name, created, invited_by, disabled, deleted, operator FROM account_user WHERE account = $1`, o.Account())
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var account, name, by string
-		var created, disabled, deleted int64
-		if err := rows.Scan(&account, &name, &created, &by, &disabled, &deleted); err != nil {
+		var created, disabled, deleted, operator int64
+		if err := rows.Scan(&account, &name, &created, &by, &disabled, &deleted, &operator); err != nil {
 			return err
 		}
-		if err := emit(account, name, store.FromTime(created), by, timeOrNil(disabled), timeOrNil(deleted)); err != nil {
+		if err := emit(account, name, store.FromTime(created), by, timeOrNil(disabled), timeOrNil(deleted), timeOrNil(operator)); err != nil {
 			return err
 		}
 	}
@@ -95,6 +97,7 @@ func devices() records.Datum {
 }
 
 func invitations() records.Datum {
+	sweep := records.SweepRows(schedule.Subscriber, "account_invite", "expires", "invited_by")
 	return records.Datum{
 		Datum: schedule.Datum{
 			Name: "invitations", Category: schedule.Subscriber, Tables: []string{"account_invite"},
@@ -102,32 +105,41 @@ func invitations() records.Datum {
 				{Name: "note", Meaning: "What the inviter noted."},
 				{Name: "created", Meaning: "When the invitation was made."},
 				{Name: "expires", Meaning: "When it ends."},
-				{Name: "uses_left", Meaning: "How many accounts it can still make."},
+				{Name: "uses_left", Meaning: "How often it can still be used."},
 				{Name: "revoked", Meaning: "When it was taken back."},
+				{Name: "account", Meaning: "Whether it makes an account."},
+				{Name: "contact", Meaning: "Whether it makes the inviter a contact of who uses it."},
+				{Name: "name", Meaning: "The name that it keeps free for the account, if it does."},
 			},
 			Time:    "created",
-			Purpose: "So that people can register; a row is deleted when the invitation has ended.", Retention: schedule.Expiry, Process: schedule.Subpoena,
+			Purpose: "So that people can register and find each other; a row is deleted within hours of the invitation's end.", Retention: schedule.Expiry, Process: schedule.Subpoena,
 		},
 		Export: exportInvitations,
 		Erase:  records.EraseRows(schedule.Subscriber, "account_invite", "invited_by"),
-		Sweep:  records.SweepRows(schedule.Subscriber, "account_invite", "expires", "invited_by"),
+		Sweep: func(ctx context.Context, tx *store.Tx, before time.Time, held func(string) bool) (int64, error) {
+			return sweep(ctx, tx, before.Add(-patience), held)
+		},
 	}
 }
 
+// patience is how long an invitation that has ended is kept for someone who showed it in time and is still filling in the form
+// (XEP-0445 §4).
+const patience = time.Hour
+
 func exportInvitations(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-	rows, err := o.Query(ctx, `SELECT note, created, expires, uses, revoked FROM account_invite
+	rows, err := o.Query(ctx, `SELECT note, created, expires, uses, revoked, makes_account, contact, local FROM account_invite
 		WHERE invited_by = $1 AND created >= $2 AND created < $3 ORDER BY created, id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var note string
-		var created, expires, uses, revoked int64
-		if err := rows.Scan(&note, &created, &expires, &uses, &revoked); err != nil {
+		var note, local string
+		var created, expires, uses, revoked, account, contact int64
+		if err := rows.Scan(&note, &created, &expires, &uses, &revoked, &account, &contact, &local); err != nil {
 			return err
 		}
-		if err := emit(note, store.FromTime(created), store.FromTime(expires), uses, timeOrNil(revoked)); err != nil {
+		if err := emit(note, store.FromTime(created), store.FromTime(expires), uses, timeOrNil(revoked), account != 0, contact != 0, local); err != nil {
 			return err
 		}
 	}
