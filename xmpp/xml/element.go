@@ -169,13 +169,22 @@ func Index(b []byte, space string) (*Raw, error) {
 	return s.finish(b)
 }
 
-// NameOf checks one complete element and gives its name. space is the default namespace around it.
+// NameOf gives the name of one complete element. It reads the first tag alone: the element was made by a Builder, or was read before.
+// space is the default namespace around it.
 func NameOf(b []byte, space string) (Name, error) {
-	r, err := Index(b, space)
-	if err != nil {
-		return Name{}, err
+	if len(b) == 0 || b[0] != '<' || b[len(b)-1] != '>' {
+		return Name{}, malformed("no element")
 	}
-	return r.Name, nil
+	s := borrow()
+	defer s.release()
+	s.b, s.lim, s.outer, s.once = b, unlimited, []binding{{"", space}}, true
+	s.raw = &Raw{outer: s.outer}
+	if done, err := s.run(); err != nil {
+		return Name{}, err
+	} else if !done {
+		return Name{}, malformed("the element has no end")
+	}
+	return s.raw.Name, nil
 }
 
 // whole reads b, which must be exactly one element.

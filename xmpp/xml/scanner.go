@@ -144,6 +144,18 @@ func (s *scanner) run() (done bool, err *Error) {
 // text reads character data up to the next '<'. s.tok is its start.
 func (s *scanner) text(end int) (more bool, err *Error) {
 	b, i := s.b, s.pos
+	if b[i] == '<' && i == s.tok {
+		s.pos, s.mode = i+1, inMarkup
+		return false, nil
+	}
+	if n := bytes.IndexByte(b[i:end], '<'); n > 0 && i == s.tok && readable(b[i:i+n]) {
+		if s.cur != nil {
+			s.parts = append(s.parts, part{s.cur, s.src[i : i+n]})
+		}
+		i += n
+		s.tok, s.pos, s.mode = i, i+1, inMarkup
+		return false, nil
+	}
 	for i < end {
 		if i = skipPlain(b, i, end); i == end {
 			break
@@ -228,6 +240,9 @@ func (s *scanner) markup(end int) (more bool, err *Error) {
 	case rest[1] == '?':
 		return declaration(rest)
 	case rest[1] != '!':
+		if done, err := s.quick(end); done {
+			return false, err
+		}
 		s.mode = inTag
 		return false, nil
 	case s.depth > 0 && bytes.HasPrefix(rest, []byte(open)):

@@ -13,33 +13,50 @@ func (s *scanner) startTag(end int) *Error {
 	if empty {
 		e--
 	}
+	if err := s.opens(); err != nil {
+		return err
+	}
+	colon, hi, err := name(b, s.tok+1, e)
+	if err != nil {
+		return err
+	}
+	s.attrs = s.attrs[:0]
+	if err := s.readAttrs(hi, e); err != nil {
+		return err
+	}
+	return s.named(colon, hi, end, empty)
+}
+
+// opens counts an element.
+func (s *scanner) opens() *Error {
 	if s.elements++; s.elements > s.lim.Elements {
 		return violation("too many elements")
 	}
 	if s.depth++; s.depth > s.lim.Depth {
 		return violation("elements are nested too deep")
 	}
-	colon, hi, err := name(b, s.tok+1, e)
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// named goes on when the name of a start tag, which ends at hi, and its attributes have been read; b[tok:end] is the tag.
+func (s *scanner) named(colon, hi, end int, empty bool) *Error {
 	s.stack = append(s.stack, span{s.tok + 1, hi})
-	s.attrs = s.attrs[:0]
-	if err := s.readAttrs(hi, e); err != nil {
-		return err
-	}
 	if s.depth == 1 && s.src == "" {
-		s.head = string(b[:end])
+		s.head = string(s.b[:end])
 	}
-	if err := s.declare(); err != nil {
-		return err
+	if len(s.attrs) > 0 {
+		if err := s.declare(); err != nil {
+			return err
+		}
 	}
 	n, err := s.elementName(s.tok+1, colon, hi)
 	if err != nil {
 		return err
 	}
-	if err := s.attrNames(); err != nil {
-		return err
+	if len(s.attrs) > 0 {
+		if err := s.attrNames(); err != nil {
+			return err
+		}
 	}
 	s.enter(n, end)
 	if empty {
@@ -131,7 +148,13 @@ func (s *scanner) declare() *Error {
 		if s.decls++; s.decls > s.lim.Decls {
 			return violation("too many namespace declarations")
 		}
-		space := s.valueOf(a)
+		space, ok := "", false
+		if a.plain {
+			space, ok = known[string(s.b[a.vlo:a.vhi])] // and so a URI
+		}
+		if !ok {
+			space = s.valueOf(a)
+		}
 		switch {
 		case prefix == "xmlns", space == xmlnsNS:
 			return malformed("the prefix xmlns cannot be declared")
@@ -139,9 +162,9 @@ func (s *scanner) declare() *Error {
 			return malformed("the prefix xml cannot be declared anew")
 		case prefix != "" && space == "":
 			return malformed("a prefix without a namespace")
-		case !uri(space) && s.depth == 1:
+		case !ok && !uri(space) && s.depth == 1:
 			return &Error{Condition: "unsupported-stanza-type", Text: "a namespace that is no URI"}
-		case !uri(space):
+		case !ok && !uri(space):
 			return malformed("a namespace that is no URI")
 		}
 		for n := len(s.binds) - 1; n >= 0 && s.binds[n].depth == s.depth; n-- {
@@ -160,13 +183,19 @@ func (s *scanner) declare() *Error {
 // holds it: whoever receives such a stanza would lose the stream, again at each fetch of the archive.
 func uri(s string) bool {
 	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c <= ' ', c == 0x7f, strings.IndexByte("<>\"{}|\\^`", c) >= 0:
+		if notInURI[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+var notInURI = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c <= ' ' || c == 0x7f || strings.IndexByte("<>\"{}|\\^`", byte(c)) >= 0
+	}
+	return t
+}()
 
 // elementName resolves the name of the element in hand.
 func (s *scanner) elementName(lo, colon, hi int) (Name, *Error) {
@@ -228,7 +257,7 @@ func (s *scanner) sameName(a, b *attr) bool {
 // resolve finds where a prefix was declared, innermost first.
 func (s *scanner) resolve(prefix []byte) (spaceRef, bool) {
 	for i := len(s.binds) - 1; i >= 0; i-- {
-		if s.binds[i].prefix == string(prefix) {
+		if p := s.binds[i].prefix; len(p) == len(prefix) && (len(p) == 0 || p == string(prefix)) {
 			return spaceRef(i + 1), true
 		}
 	}
@@ -502,11 +531,11 @@ func entity(s string) (rune, bool) {
 // unescape resolves the references that the scanner has checked, and normalises white space as XML 1.0 §2.11 and, in
 // attributes, §3.3.3 say.
 func unescape(s string, attr bool) string {
-	i := strings.IndexAny(s, "&\r")
-	if attr {
-		i = strings.IndexAny(s, "&\r\n\t")
+	i := 0
+	for i < len(s) && !unescaped[s[i]] {
+		i++
 	}
-	if i < 0 {
+	if i == len(s) {
 		return s
 	}
 	out := append(make([]byte, 0, len(s)), s[:i]...)
@@ -533,6 +562,9 @@ func unescape(s string, attr bool) string {
 	}
 	return string(out)
 }
+
+// unescaped are the characters for which unescape may have to do something.
+var unescaped = [256]bool{'&': true, '\r': true, '\n': true, '\t': true}
 
 // newlines normalises the line ends of a CDATA section, in which '&' is only '&'.
 func newlines(s string) string {
