@@ -100,6 +100,7 @@ type Server struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	poll    lazyPoller
+	crew    crew
 	shakes  chan struct{} // a place for each handshake
 	gate    gate
 	ends    ends
@@ -349,6 +350,7 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	err := s.drain(ctx)
 	s.poll.close()
+	s.crew.end()
 	return err
 }
 

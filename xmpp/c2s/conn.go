@@ -128,7 +128,7 @@ func (c *conn) ready() {
 		switch c.sched.Load() {
 		case idle:
 			if c.sched.CompareAndSwap(idle, running) {
-				go c.run()
+				c.srv.crew.do(c, (*conn).run)
 				return
 			}
 		case running:
@@ -142,7 +142,7 @@ func (c *conn) ready() {
 }
 
 // start makes the first look. Until then the connection counts as running, so that an event of the poller cannot start it half made.
-func (c *conn) start() { go c.run() }
+func (c *conn) start() { c.srv.crew.do(c, (*conn).run) }
 
 // run reads until there is nothing to read. For a connection that cannot be parked that is its end.
 func (c *conn) run() {

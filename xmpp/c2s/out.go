@@ -19,7 +19,7 @@ func (c *conn) kick() {
 	c.writing = true
 	c.mu.Unlock()
 	if start {
-		go c.drain()
+		c.srv.crew.do(c, (*conn).drain)
 	}
 }
 
