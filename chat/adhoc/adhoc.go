@@ -2,16 +2,22 @@
 // construction; one that each house has is MyRecords, by which a person sees what is kept about them.
 //
 // Invariants:
-//   - A command that the requester may not run is neither listed nor described, and running it is refused.
-//   - A session belongs to the full JID that began it and ends after its last stage, a cancel, or ten minutes; its id is random
-//     and not used again (XEP-0050 §3.3).
-//   - The number of sessions is bounded, for each requester and in all.
+//   - A command that the requester may not run is not listed, and asking for it or running it is refused (XEP-0050 §2.2, §4.4).
+//   - A session belongs to the full JID that began it and ends after its last stage, a cancel, an error, or ten minutes; its id is random
+//     and not used again (XEP-0050 §3.3). The id carries a mark: one that was never given to this requester is told from one that has ended
+//     without remembering either.
+//   - The number of sessions is bounded, for each requester (one more ends the oldest) and in all.
 package adhoc
 
 import (
+	"cmp"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +44,8 @@ type Command struct {
 	Name string // for people
 	At   feature.Place
 
+	// Refused, if not empty, says why nobody may run it here: it is not listed, and running it is answered with not-allowed and this text.
+	Refused string
 	// May says whether the requester may run it; nil: every account of this server. It is asked at each stage.
 	May func(ctx context.Context, from jid.JID) (bool, error)
 	// Run does one stage. A *stanza.Error it returns is answered as such and ends the session.
@@ -68,17 +76,23 @@ type Stage struct {
 // Note is a remark beside the form (XEP-0050 §4.3). A command that failed says so with type error.
 type Note struct{ Type, Text string }
 
+// BadPayload is the error for a form that cannot be taken (XEP-0050 §4.4).
+func BadPayload(text string) error { return stanza.BadRequest(text).WithApp(NS, "bad-payload") }
+
 // Room runs the commands.
 type Room struct {
 	clock    clock.Clock
 	commands []Command
+	key      [32]byte // marks session ids
 
 	mu       sync.Mutex
 	sessions map[string]*session
+	began    int64 // sessions so far: their order
 }
 
 type session struct {
 	owner   jid.JID
+	number  int64 // of Room.began; 0 before it was first kept
 	node    string
 	stage   int
 	actions []string
@@ -89,6 +103,7 @@ type session struct {
 // New makes the room with its commands.
 func New(clk clock.Clock, commands ...Command) *feature.Feature {
 	r := &Room{clock: clk, commands: commands, sessions: map[string]*session{}}
+	rand.Read(r.key[:])
 	return &feature.Feature{
 		Name:  "adhoc",
 		Specs: []string{"XEP-0050", "XEP-0004"},
@@ -126,23 +141,28 @@ func (r *Room) node(ctx context.Context, q *feature.Request, node string) (*feat
 	return &feature.Info{Identities: []feature.Identity{{Category: "automation", Type: "command-node", Name: c.Name}}, Features: []string{NS, FormNS}}, nil
 }
 
-// find is the command of that node, if there is one here that the requester may run.
+// find is the command of that node; nil if there is none here. One that the requester may not run is an error.
 func (r *Room) find(ctx context.Context, q *feature.Request, node string) (*Command, error) {
 	for i := range r.commands {
 		c := &r.commands[i]
-		if c.Node != node {
+		if c.Node != node || c.At&q.Place == 0 {
 			continue
 		}
-		if ok, err := c.allowed(ctx, q); !ok || err != nil {
+		switch ok, err := c.allowed(ctx, q); {
+		case err != nil:
 			return nil, err
+		case ok:
+			return c, nil
+		case c.Refused != "":
+			return nil, stanza.NotAllowed(c.Refused)
 		}
-		return c, nil
+		return nil, stanza.Forbidden("this command is not for you").WithType(stanza.Cancel)
 	}
 	return nil, nil
 }
 
 func (c *Command) allowed(ctx context.Context, q *feature.Request) (bool, error) {
-	if c.At&q.Place == 0 || q.Session == nil {
+	if c.At&q.Place == 0 || q.Session == nil || c.Refused != "" {
 		return false, nil
 	}
 	if c.May == nil {
@@ -158,7 +178,7 @@ func (r *Room) handle(ctx context.Context, q *feature.Request) (feature.Reply, e
 		return feature.Reply{}, err
 	}
 	if c == nil {
-		return feature.Reply{}, stanza.ItemNotFound("there is no such command, or it is not for you")
+		return feature.Reply{}, stanza.ItemNotFound("there is no such command")
 	}
 	action, id := q.Payload.Attr("action"), q.Payload.Attr("sessionid")
 	if action == "" {
@@ -184,11 +204,11 @@ func (r *Room) begin(ctx context.Context, q *feature.Request, c *Command, call *
 	if err != nil {
 		return feature.Reply{}, err
 	}
-	id := rand.Text()
+	id := r.newID(q.From, c.Node)
 	if !stage.Done {
 		s := &session{owner: q.From, node: c.Node, actions: actions(stage), kept: stage.Keep, stage: max(1, stage.To)}
 		if !r.keep(id, s) {
-			return feature.Reply{}, stanza.ResourceConstraint("too many commands are open; finish or cancel one")
+			return feature.Reply{}, stanza.ResourceConstraint("too many commands are open; try again later")
 		}
 	}
 	return reply(c, id, stage), nil
@@ -196,13 +216,16 @@ func (r *Room) begin(ctx context.Context, q *feature.Request, c *Command, call *
 
 // proceed runs a later stage, or cancels.
 func (r *Room) proceed(ctx context.Context, c *Command, call *Call, id string) (feature.Reply, error) {
+	if !r.given(id, call.From, c.Node) {
+		return feature.Reply{}, stanza.BadRequest("there never was such a session of yours").WithApp(NS, "bad-sessionid")
+	}
 	s := r.take(id, call.From, c.Node)
 	if s == nil {
 		return feature.Reply{}, stanza.NotAllowed("the session has ended").WithApp(NS, "session-expired")
 	}
 	if call.Action == "cancel" {
 		var b xml.Builder
-		b.Empty(NS, "command", "node", c.Node, "sessionid", id, "status", "canceled")
+		b.Empty(NS, "command", "xml:lang", "en", "node", c.Node, "sessionid", id, "status", "canceled")
 		return feature.Reply{Payload: b.Bytes()}, nil
 	}
 	if call.Action == "execute" {
@@ -227,18 +250,36 @@ func (r *Room) proceed(ctx context.Context, c *Command, call *Call, id string) (
 	return reply(c, id, stage), nil
 }
 
-// keep opens a session, or opens it again after a stage. It is refused when there are too many.
+// newID is a session id, marked for who may use it.
+func (r *Room) newID(owner jid.JID, node string) string {
+	id := rand.Text()
+	return id + "." + r.mark(id, owner, node)
+}
+
+func (r *Room) mark(id string, owner jid.JID, node string) string {
+	m := hmac.New(sha256.New, r.key[:])
+	m.Write([]byte(id + "\x00" + owner.String() + "\x00" + node))
+	return hex.EncodeToString(m.Sum(nil)[:12])
+}
+
+// given reports an id that was made for the requester and the command, whether or not its session lasts.
+func (r *Room) given(id string, owner jid.JID, node string) bool {
+	id, mark, _ := strings.Cut(id, ".")
+	return hmac.Equal([]byte(mark), []byte(r.mark(id, owner, node)))
+}
+
+// keep opens a session, or opens it again after a stage. It is refused when there are too many in all; the oldest of the owner makes room for
+// a new one, for apps that leave dialogs open.
 func (r *Room) keep(id string, s *session) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	own := 0
-	for _, other := range r.sessions {
-		if other.owner == s.owner {
-			own++
-		}
-	}
-	if len(r.sessions) >= sessionsOfAll || own >= sessionsOfOne {
+	if len(r.sessions) >= sessionsOfAll {
 		return false
+	}
+	r.makeRoom(s)
+	if s.number == 0 {
+		r.began++
+		s.number = r.began
 	}
 	s.timer = r.clock.AfterFunc(sessionLife, func() {
 		r.mu.Lock()
@@ -249,6 +290,22 @@ func (r *Room) keep(id string, s *session) bool {
 	})
 	r.sessions[id] = s
 	return true
+}
+
+// makeRoom ends the oldest session of the owner if it has as many as it may. mu is held.
+func (r *Room) makeRoom(s *session) {
+	var own []string
+	for id, other := range r.sessions {
+		if other.owner == s.owner {
+			own = append(own, id)
+		}
+	}
+	if len(own) < sessionsOfOne {
+		return
+	}
+	oldest := slices.MinFunc(own, func(a, b string) int { return cmp.Compare(r.sessions[a].number, r.sessions[b].number) })
+	r.sessions[oldest].timer.Stop()
+	delete(r.sessions, oldest)
 }
 
 // take removes the requester's own session from the open ones: while a stage runs, nobody else can run it.
@@ -288,7 +345,7 @@ func reply(c *Command, id string, s Stage) feature.Reply {
 	if !s.Done {
 		status = "executing"
 	}
-	b.Start(NS, "command", "node", c.Node, "sessionid", id, "status", status)
+	b.Start(NS, "command", "xml:lang", "en", "node", c.Node, "sessionid", id, "status", status) // XEP-0050 §3.7
 	if !s.Done {
 		allowed := actions(s)
 		b.Start("", "actions", "execute", allowed[0])

@@ -89,7 +89,7 @@ func TestStages(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := between(first, `sessionid='`, `'`)
-	want := `<command xmlns='` + NS + `' node='greet' sessionid='` + id + `' status='executing'><actions execute='next'><next/></actions>` +
+	want := `<command xmlns='` + NS + `' xml:lang='en' node='greet' sessionid='` + id + `' status='executing'><actions execute='next'><next/></actions>` +
 		`<x xmlns='jabber:x:data' type='form'><title>Greet</title><field var='name' type='text-single' label='Name'><required/></field></x></command>`
 	if first != want || len(id) < 20 {
 		t.Errorf("first stage:\n%s\nwant\n%s", first, want)
@@ -120,7 +120,9 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	staff := greet()
 	staff.Node, staff.May = "staff", func(_ context.Context, from jid.JID) (bool, error) { return from.Bare() == bob.Bare(), nil }
-	b := open(t, greet(), staff)
+	lookUp := greet()
+	lookUp.Node, lookUp.Refused = "look-up", "nobody looks people up"
+	b := open(t, greet(), staff, lookUp)
 	first, _ := b.do(alice, `node='greet'`, "")
 	session := `node='greet' sessionid='` + between(first, `sessionid='`, `'`) + `'`
 	for name, c := range map[string]struct {
@@ -130,14 +132,15 @@ func TestErrors(t *testing.T) {
 		app           string
 	}{
 		"an unknown command":       {alice, `node='nothing'`, "", stanza.ItemNotFound(""), ""},
-		"a command for others":     {alice, `node='staff'`, "", stanza.ItemNotFound(""), ""},
+		"a command for others":     {alice, `node='staff'`, "", stanza.Forbidden(""), ""},
+		"a command for nobody":     {bob, `node='look-up'`, "", stanza.NotAllowed("nobody looks people up"), ""},
 		"an unknown action":        {alice, `node='greet' action='explode'`, "", stanza.BadRequest(""), "malformed-action"},
 		"back before the begin":    {alice, `node='greet' action='prev'`, "", stanza.BadRequest(""), "bad-action"},
 		"an action not allowed":    {alice, session + ` action='complete'`, "", stanza.BadRequest(""), "bad-action"},
-		"another app's session":    {other, session, "", stanza.NotAllowed(""), "session-expired"},
-		"another person's session": {bob, session, "", stanza.NotAllowed(""), "session-expired"},
-		"another command's":        {bob, strings.Replace(session, "greet", "staff", 1), "", stanza.NotAllowed(""), "session-expired"},
-		"a made-up session":        {alice, `node='greet' sessionid='x'`, "", stanza.NotAllowed(""), "session-expired"},
+		"another app's session":    {other, session, "", stanza.BadRequest(""), "bad-sessionid"},
+		"another person's session": {bob, session, "", stanza.BadRequest(""), "bad-sessionid"},
+		"another command's":        {bob, strings.Replace(session, "greet", "staff", 1), "", stanza.BadRequest(""), "bad-sessionid"},
+		"a made-up session":        {alice, `node='greet' sessionid='x'`, "", stanza.BadRequest(""), "bad-sessionid"},
 	} {
 		_, err := b.do(c.from, c.attrs, c.inside)
 		if !errors.Is(err, c.want) {
@@ -156,7 +159,7 @@ func TestErrors(t *testing.T) {
 	}
 	q := b.request(alice, `<command xmlns='`+NS+`' node='greet'/>`)
 	q.Session = nil // from another server
-	if _, err := b.room.IQ[0].Handle(t.Context(), q); !errors.Is(err, stanza.ItemNotFound("")) {
+	if _, err := b.room.IQ[0].Handle(t.Context(), q); !errors.Is(err, stanza.Forbidden("")) {
 		t.Errorf("a foreign requester: %v", err)
 	}
 }
@@ -181,9 +184,20 @@ func TestSessionsEnd(t *testing.T) {
 	if _, err := b.do(alice, session, ""); !errors.Is(err, stanza.NotAllowed("")) {
 		t.Errorf("after ten minutes: %v", err)
 	}
+	var open []string
 	for i := range sessionsOfOne + 1 {
-		if _, err := begin(alice); (err != nil) != (i == sessionsOfOne) {
+		session, err := begin(alice)
+		if err != nil {
 			t.Errorf("session %d: %v", i+1, err)
+		}
+		open = append(open, session)
+	}
+	if _, err := b.do(alice, open[0], ""); !errors.Is(err, stanza.NotAllowed("")) {
+		t.Errorf("the oldest of too many: %v", err)
+	}
+	for _, session := range open[1:] {
+		if got, err := b.do(alice, session+` action='cancel'`, ""); err != nil {
+			t.Errorf("one of the others: %v %s", err, got)
 		}
 	}
 	if _, err := begin(bob); err != nil {
@@ -207,7 +221,7 @@ func TestDiscovery(t *testing.T) {
 			t.Errorf("%s sees %+v %v", who, items, err)
 		}
 		info, err := b.room.Disco.Node(t.Context(), q, "staff")
-		if (info != nil) != (want == 2) || err != nil {
+		if (info != nil) != (want == 2) || errors.Is(err, stanza.Forbidden("")) != (want == 1) {
 			t.Errorf("%s: the node says %+v %v", who, info, err)
 		}
 	}

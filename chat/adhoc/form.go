@@ -9,10 +9,12 @@ const FormNS = "jabber:x:data"
 
 // Form is a data form to be filled in, or a result to be shown (XEP-0004 §3).
 type Form struct {
-	Result       bool // shown, not filled in
+	Result       bool   // shown, not filled in
+	Kind         string // its FORM_TYPE (XEP-0068 §3); empty: none
 	Title        string
 	Instructions string
 	Fields       []Field
+	Extra        []byte // elements behind the fields, as XML
 }
 
 // Field is one field (XEP-0004 §3.2). Type is one of the types of XEP-0004 §3.3; a text-multi has a value for each line.
@@ -38,6 +40,9 @@ func (f *Form) write(b *xml.Builder) {
 	if f.Instructions != "" {
 		b.Leaf("", "instructions", f.Instructions)
 	}
+	if f.Kind != "" {
+		b.Start("", "field", "var", "FORM_TYPE", "type", "hidden").Leaf("", "value", f.Kind).End()
+	}
 	for _, field := range f.Fields {
 		b.Start("", "field", "var", field.Var, "type", field.Type, "label", field.Label)
 		if field.Required {
@@ -51,6 +56,7 @@ func (f *Form) write(b *xml.Builder) {
 		}
 		b.End()
 	}
+	b.Raw(f.Extra)
 	b.End()
 }
 
