@@ -141,7 +141,7 @@ func (a *Archive) shape(_ context.Context, e *feature.Envelope) {
 		by, err := jid.Parse(s.Tree(c).Attr("by"))
 		return err != nil || a.Router.Local(by) // one without a valid 'by' is none (XEP-0359 §3)
 	})
-	v := Judge(e.Stanza)
+	v := judge(e.Stanza, seen(e))
 	e.Kind, e.Mute, e.NoStore = v.Kind, v.Mute, !v.Archive && !v.Offline
 	e.Judged, e.Archive, e.Waits = true, v.Archive, v.Offline
 }

@@ -37,7 +37,10 @@ type Verdict struct {
 }
 
 // Judge decides from the message alone. Hints are taken only from chat and normal messages (XEP-0334 §5).
-func Judge(s *stanza.Stanza) Verdict {
+func Judge(s *stanza.Stanza) Verdict { return judge(s, nil) }
+
+// judge is Judge with what a room before this one has seen of the message; form may be nil.
+func judge(s *stanza.Stanza, form *feature.Form) Verdict {
 	switch s.Type {
 	case stanza.Headline:
 		return Verdict{Kind: Headline, Mute: true}
@@ -46,7 +49,7 @@ func Judge(s *stanza.Stanza) Verdict {
 	case stanza.TypeError:
 		return Verdict{Kind: Bounce, Mute: true}
 	}
-	v := Verdict{Kind: kindOf(s)}
+	v := Verdict{Kind: kindOf(s, form)}
 	v.Archive = v.Kind != State && v.Kind != Other
 	v.Offline = v.Kind != State
 	v.Mute = v.Kind == State
@@ -67,17 +70,25 @@ func VerdictOf(e *feature.Envelope) Verdict {
 	if e.Judged {
 		return Verdict{Kind: e.Kind, Archive: e.Archive, Offline: e.Waits, Mute: e.Mute}
 	}
-	return Judge(e.Stanza)
+	return judge(e.Stanza, seen(e))
+}
+
+// seen is what the e2ee room has noted, if it looked.
+func seen(e *feature.Envelope) *feature.Form {
+	if e.Looked == nil {
+		return nil
+	}
+	return &e.Form
 }
 
 // kindOf names a chat or normal message by the most telling of its children.
-func kindOf(s *stanza.Stanza) string {
+func kindOf(s *stanza.Stanza, form *feature.Form) string {
 	var body, receipt, marker, reaction, retraction, invite, state, rest bool
 	for _, c := range s.Children() {
 		switch c.Space {
 		case "eu.siacs.conversations.axolotl", "urn:xmpp:omemo:1", "urn:xmpp:omemo:2":
 			if c.Local == "encrypted" {
-				return omemoKind(s, c)
+				return omemoKind(s, c, form)
 			}
 		case "urn:xmpp:openpgp:0":
 			if c.Local == "openpgp" {
@@ -133,8 +144,8 @@ func kindOf(s *stanza.Stanza) string {
 }
 
 // omemoKind tells a message from keys alone: those are no message to a person (XEP-0384 §5.8 calls them empty).
-func omemoKind(s *stanza.Stanza, c stanza.Child) string {
-	if s.Tree(c).Child(c.Space, "payload") == nil {
+func omemoKind(s *stanza.Stanza, c stanza.Child, form *feature.Form) string {
+	if form != nil && form.Keys || form == nil && s.Tree(c).Child(c.Space, "payload") == nil {
 		return Key
 	}
 	return Encrypted

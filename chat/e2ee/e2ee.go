@@ -122,7 +122,7 @@ func (p *E2EE) screen(_ context.Context, e *feature.Envelope) error {
 		return nil
 	}
 	mode := p.modeOf(e)
-	if mode == Off || !Look(e.Stanza).Readable {
+	if mode == Off || !formOf(e).Readable {
 		return nil
 	}
 	if mode == Warn {
@@ -143,7 +143,7 @@ func (p *E2EE) shape(_ context.Context, e *feature.Envelope) {
 		e.Stanza = s.Without(func(c stanza.Child) bool { return text(s, c) })
 		return
 	}
-	v := Look(s)
+	v := formOf(e)
 	if v.Readable || !v.Body {
 		return // nothing to hide, or delivered as it is in mode warn
 	}
@@ -153,6 +153,14 @@ func (p *E2EE) shape(_ context.Context, e *feature.Envelope) {
 	}
 	var b xml.Builder
 	e.Stanza = s.Without(func(c stanza.Child) bool { return isBody(c) }).With(b.Leaf("", "body", body).Bytes())
+}
+
+// formOf looks at the envelope's message, once as long as it stays as it is.
+func formOf(e *feature.Envelope) View {
+	if e.Looked != e.Stanza {
+		e.Looked, e.Form = e.Stanza, Look(e.Stanza)
+	}
+	return e.Form
 }
 
 func isBody(c stanza.Child) bool {

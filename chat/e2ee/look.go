@@ -4,28 +4,32 @@ import (
 	"regexp"
 	"strings"
 
+	"writ/xmpp/feature"
 	"writ/xmpp/stanza"
 	"writ/xmpp/xml"
 )
 
 // View is what the form of a message shows.
-type View struct {
-	Readable  bool   // it carries text in clear
-	Encrypted bool   // it has a well-formed encrypted element
-	Body      bool   // it has a body, which then is a fallback, unless Readable
-	OTR       string // the body's OTR message, if that is how it is encrypted
-}
+type View = feature.Form
+
+const omemo03Space = "eu.siacs.conversations.axolotl"
 
 // Look decides from the message alone.
 func Look(s *stanza.Stanza) View {
 	var v View
-	var exempt, marked, confirms, other bool
+	var exempt, marked, confirms, other, omemos bool
 	for _, c := range s.Children() {
 		switch {
 		case isBody(c):
 			v.Body = true
 		case text(s, c):
 			other = true
+		case c.Local == "encrypted" && (c.Space == omemo03Space || c.Space == "urn:xmpp:omemo:1" || c.Space == "urn:xmpp:omemo:2"):
+			el := s.Tree(c)
+			if !omemos {
+				omemos, v.Keys = true, el.Child(c.Space, "payload") == nil
+			}
+			v.Encrypted = v.Encrypted || c.Space == omemo03Space && omemo03(el) || c.Space != omemo03Space && omemo(el)
 		case encrypted(s, c):
 			v.Encrypted = true
 		case noMessage(s, c):
@@ -98,13 +102,9 @@ func confirmation(c stanza.Child) bool {
 	return false
 }
 
-// encrypted reports a well-formed encrypted element.
+// encrypted reports a well-formed encrypted element other than OMEMO's.
 func encrypted(s *stanza.Stanza, c stanza.Child) bool {
 	switch {
-	case c.Local == "encrypted" && c.Space == "eu.siacs.conversations.axolotl":
-		return omemo03(s.Tree(c))
-	case c.Local == "encrypted" && (c.Space == "urn:xmpp:omemo:1" || c.Space == "urn:xmpp:omemo:2"):
-		return omemo(s.Tree(c))
 	case c.Local == "openpgp" && c.Space == "urn:xmpp:openpgp:0": // XEP-0373 §3
 		return base64ed(s.Tree(c).Text())
 	case c.Local == "x" && c.Space == "jabber:x:encrypted": // XEP-0027: an OpenPGP message without its armour's header

@@ -26,7 +26,7 @@ func TestLook(t *testing.T) {
 		want                View
 	}{
 		{"Conversations", "OMEMO message", omemo3 + store + eme3 + `<body>I sent you an OMEMO encrypted message but your client doesn’t seem to support that. Find more information on https://conversations.im/omemo</body><markable xmlns='urn:xmpp:chat-markers:0'/><origin-id xmlns='urn:xmpp:sid:0' id='x'/><request xmlns='urn:xmpp:receipts'/>`, View{Encrypted: true, Body: true}},
-		{"Conversations", "key transport", key3 + store, View{Encrypted: true}},
+		{"Conversations", "key transport", key3 + store, View{Encrypted: true, Keys: true}},
 		{"Conversations", "OpenPGP", `<body>This is an XEP-0027 encrypted message</body><x xmlns='jabber:x:encrypted'>hQEMA+2CfEZ+Nn8gAQf/dGVzdHRlc3R0ZXN0dGVzdHRlc3QQ
 dGVzdHRlc3R0ZXN0dGVzdHRlc3Q=
 =AbCd</x>`, View{Encrypted: true, Body: true}},
@@ -63,12 +63,12 @@ dGVzdHRlc3R0ZXN0dGVzdHRlc3Q=
 
 		// What must not pass.
 		{"liar", "a hint alone", `<body>hi</body>` + eme3, View{Readable: true, Body: true}},
-		{"liar", "an empty encrypted element", `<body>hi</body><encrypted xmlns='eu.siacs.conversations.axolotl'/>`, View{Readable: true, Body: true}},
+		{"liar", "an empty encrypted element", `<body>hi</body><encrypted xmlns='eu.siacs.conversations.axolotl'/>`, View{Readable: true, Body: true, Keys: true}},
 		{"liar", "no keys", `<body>hi</body><encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'><iv>AAAA</iv></header><payload>AAAA</payload></encrypted>`, View{Readable: true, Body: true}},
 		{"liar", "a payload that is text", `<body>hi</body><encrypted xmlns='eu.siacs.conversations.axolotl'>` + header3 + `<payload>meet me at noon</payload></encrypted>`, View{Readable: true, Body: true}},
-		{"liar", "a device that is no number", `<body>hi</body><encrypted xmlns='urn:xmpp:omemo:2'><header sid='mine'><keys jid='b@x'><key rid='1'>AAAA</key></keys></header></encrypted>`, View{Readable: true, Body: true}},
-		{"liar", "text between the keys", `<encrypted xmlns='eu.siacs.conversations.axolotl'>meet me at noon` + header3 + `</encrypted><body>hi</body>`, View{Readable: true, Body: true}},
-		{"liar", "another element inside", `<encrypted xmlns='eu.siacs.conversations.axolotl'>` + header3 + `<note>noon</note></encrypted><body>hi</body>`, View{Readable: true, Body: true}},
+		{"liar", "a device that is no number", `<body>hi</body><encrypted xmlns='urn:xmpp:omemo:2'><header sid='mine'><keys jid='b@x'><key rid='1'>AAAA</key></keys></header></encrypted>`, View{Readable: true, Body: true, Keys: true}},
+		{"liar", "text between the keys", `<encrypted xmlns='eu.siacs.conversations.axolotl'>meet me at noon` + header3 + `</encrypted><body>hi</body>`, View{Readable: true, Body: true, Keys: true}},
+		{"liar", "another element inside", `<encrypted xmlns='eu.siacs.conversations.axolotl'>` + header3 + `<note>noon</note></encrypted><body>hi</body>`, View{Readable: true, Body: true, Keys: true}},
 		{"liar", "a receipt beside text", `<body>hi</body><received xmlns='urn:xmpp:receipts' id='x'/>`, View{Readable: true, Body: true}},
 		{"liar", "XHTML beside ciphertext", omemo3 + `<html xmlns='http://jabber.org/protocol/xhtml-im'><body xmlns='http://www.w3.org/1999/xhtml'>hi</body></html>`, View{Readable: true, Encrypted: true}},
 		{"liar", "a link beside ciphertext", omemo3 + `<x xmlns='jabber:x:oob'><url>https://example.org/</url></x>`, View{Readable: true, Encrypted: true}},

@@ -127,6 +127,8 @@ type Envelope struct {
 	Time    time.Time
 
 	// Set along the way.
+	Looked    *stanza.Stanza // the message that Form is about; nil if no room has looked at its form
+	Form      Form
 	Kind      string // what it is for the archive and the log: "chat", "encrypted", "receipt", "marker", "call", "headline", …
 	NoStore   bool   // hints, or a kind that is not kept
 	Judged    bool   // Kind, NoStore, Mute and the next two are set (by the archive's Shape)
@@ -143,6 +145,16 @@ type Envelope struct {
 	Mute      bool   // a message that reached nobody and is not kept is dropped, not bounced: chat states, markers (XEP-0160 §3)
 	Away      bool   // set before Persist.Do: no session would get it now (RFC 6121 §8.5.2.2); the offline room's sign to keep it and set Offline
 	Again     bool   // left unacknowledged by a session that ended (XEP-0198 §5): it enters at Persist a second time. Archives and ledgers pass it over; offline keeps it
+}
+
+// Form is what a message shows of itself without being understood. Looking for it means reading the encrypted element whole, so it is done
+// once for a message.
+type Form struct {
+	Readable  bool   // it carries text in clear
+	Encrypted bool   // it has a well-formed encrypted element
+	Keys      bool   // the first encrypted element is OMEMO's and has no payload: it transports keys alone (XEP-0384)
+	Body      bool   // it has a body, which then is a fallback, unless Readable
+	OTR       string // the body's OTR message, if that is how it is encrypted
 }
 
 // Persist is a room's part of the transaction. Do may replace e.Stanza (to add a stanza-id) and set ArchiveID, SentID and Offline;
