@@ -16,6 +16,7 @@ import (
 	"writ/chat/offline"
 	"writ/chat/pace"
 	"writ/chat/presence"
+	"writ/chat/private"
 	"writ/chat/pubsub"
 	"writ/chat/register"
 	"writ/chat/roster"
@@ -58,6 +59,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		calls.New(h.Records.Recorder),
 		software.New(software.Parts{DB: h.DB, Recorder: h.Records.Recorder, Devices: h.Accounts, Log: h.Log}),
 		events.Feature(),
+		private.New(private.Parts{DB: h.DB, Nodes: events, Clock: h.Clock}),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),
 		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule)),

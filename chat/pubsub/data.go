@@ -6,6 +6,7 @@ import (
 	"writ/records"
 	"writ/schedule"
 	"writ/store"
+	"writ/xmpp/xml"
 )
 
 // Nodes whose payload says something of the person in clear.
@@ -13,6 +14,7 @@ const (
 	nickNode     = "http://jabber.org/protocol/nick"
 	avatarNode   = "urn:xmpp:avatar:metadata"
 	bookmarkNode = "urn:xmpp:bookmarks:1"
+	storageNode  = "storage:bookmarks" // the same list as old apps have it (XEP-0048), and links to pages
 )
 
 // data splits what stands in the two tables by what it is: the profile, the bookmarks, what else apps keep, and the public
@@ -39,11 +41,16 @@ func data() []records.Datum {
 	bookmarks := kept("bookmarks", schedule.Bookmarks, schedule.Warrant, "Lets all of a person's apps show the same list of rooms.")
 	bookmarks.Fields = []schedule.Field{
 		{Name: "published", Meaning: "when the person's app published it"},
-		{Name: "room", Meaning: "the address of the room"},
+		{Name: "room", Meaning: "the address of the room, or of the page that was marked"},
 	}
 	bookmarks.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node = $2 ORDER BY seq`,
-			func(published int64, _, room string, _ []byte) error { return emit(store.FromTime(published), room) }, bookmarkNode)
+		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node IN ($2, $3) ORDER BY seq`,
+			func(published int64, node, room string, payload []byte) error {
+				if node == bookmarkNode {
+					return emit(store.FromTime(published), room)
+				}
+				return pages(payload, func(page string) error { return emit(store.FromTime(published), page) })
+			}, bookmarkNode, storageNode)
 	}
 	other := kept("app-data", schedule.Profile, schedule.Warrant, "Lets a person's apps keep settings and states of their own on the server.")
 	other.Fields = []schedule.Field{
@@ -52,11 +59,11 @@ func data() []records.Datum {
 		{Name: "size", Meaning: "the bytes that stand there; not what they say"},
 	}
 	other.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node NOT IN ($2, $3, $4)
+		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node NOT IN ($2, $3, $4, $5)
 				AND node NOT LIKE 'eu.siacs.conversations.axolotl%' AND node NOT LIKE 'urn:xmpp:omemo:%' ORDER BY seq`,
 			func(published int64, node, _ string, payload []byte) error {
 				return emit(store.FromTime(published), node, int64(len(payload)))
-			}, nickNode, avatarNode, bookmarkNode)
+			}, nickNode, avatarNode, bookmarkNode, storageNode)
 	}
 	subscriptions := kept("app-subscriptions", schedule.Contacts, schedule.Warrant, "Tells a person's apps when somebody publishes, who need not be a contact.")
 	subscriptions.Tables = []string{"pubsub_subscription"}
@@ -82,6 +89,20 @@ func data() []records.Datum {
 		{Name: "bundles", Meaning: "the public keys of each"},
 	}
 	return []records.Datum{profile, bookmarks, other, subscriptions, keys}
+}
+
+// pages calls f for each link in a list of bookmarks (XEP-0048 §2.2). Its rooms stand in the other node too.
+func pages(payload []byte, f func(page string) error) error {
+	el, err := xml.Parse(payload, NS)
+	if err != nil {
+		return err
+	}
+	for _, u := range el.All(storageNode, "url") {
+		if err := f(u.Attr("url")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func erase(ctx context.Context, tx *store.Tx, account string) error {

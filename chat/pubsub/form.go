@@ -37,6 +37,18 @@ func defaults() config {
 	return config{access: "presence", persist: true, maxItems: 1, sendLast: "on_sub_and_presence", payloads: true, retracts: true, deletes: true}
 }
 
+// defaultsOf are the defaults of a node. Bookmarks are their owner's alone also when an app forgets to say so (XEP-0402 §5.2).
+func defaultsOf(node string) config {
+	c := defaults()
+	switch node {
+	case bookmarkNode:
+		c.access, c.maxItems = "whitelist", maxItems
+	case storageNode:
+		c.access = "whitelist"
+	}
+	return c
+}
+
 // field is one configurable value: how it is read from a form, and how it is shown.
 type field struct {
 	name string

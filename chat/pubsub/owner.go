@@ -5,6 +5,7 @@ import (
 
 	"writ/store"
 	"writ/xmpp/feature"
+	"writ/xmpp/jid"
 	"writ/xmpp/stanza"
 	"writ/xmpp/xml"
 )
@@ -63,9 +64,9 @@ func (p *PubSub) ownerSet(ctx context.Context, r *feature.Request) (feature.Repl
 		case "configure":
 			return p.configure(ctx, r, name, c)
 		case "delete":
-			return p.remove(ctx, r, name)
+			return p.clear(ctx, r, name, "delete", deleteNode)
 		default:
-			return p.empty(ctx, r, name)
+			return p.clear(ctx, r, name, "purge", purge)
 		}
 	}
 	return feature.Reply{}, stanza.BadRequest("<configure/>, <delete/> or <purge/> is expected")
@@ -79,29 +80,36 @@ func (p *PubSub) configure(ctx context.Context, r *feature.Request, name string,
 	if x.Attr("type") == "cancel" { // XEP-0060 §8.2.4
 		return feature.Reply{}, nil
 	}
-	_, err := p.changed(ctx, r.To, name, func(tx *store.Tx, n *node) error {
+	var then func()
+	_, err := p.changed(ctx, r.To, name, func(tx *store.Tx, n *node) (err error) {
 		if err := submit(&n.config, x, configForm); err != nil {
 			return err
 		}
-		return saveNode(ctx, tx, r.To, n, p.Clock.Now())
+		if err = saveNode(ctx, tx, r.To, n, p.Clock.Now()); err == nil {
+			then, err = p.follow(ctx, tx, r.To, name, false) // fewer items may be left
+		}
+		return err
 	})
-	return feature.Reply{}, err
+	return feature.Reply{Then: then}, err
 }
 
-func (p *PubSub) remove(ctx context.Context, r *feature.Request, name string) (feature.Reply, error) {
-	n, err := p.changed(ctx, r.To, name, func(tx *store.Tx, _ *node) error { return deleteNode(ctx, tx, r.To, name) })
+// clear empties a node, or deletes it.
+func (p *PubSub) clear(ctx context.Context, r *feature.Request, name, what string,
+	do func(ctx context.Context, tx *store.Tx, account jid.JID, name string) error) (feature.Reply, error) {
+	var then func()
+	n, err := p.changed(ctx, r.To, name, func(tx *store.Tx, _ *node) (err error) {
+		if err = do(ctx, tx, r.To, name); err == nil {
+			then, err = p.follow(ctx, tx, r.To, name, false)
+		}
+		return err
+	})
 	if err != nil {
 		return feature.Reply{}, err
 	}
-	return feature.Reply{Then: func() { p.tell(ctx, r, n, "delete") }}, nil
-}
-
-func (p *PubSub) empty(ctx context.Context, r *feature.Request, name string) (feature.Reply, error) {
-	n, err := p.changed(ctx, r.To, name, func(tx *store.Tx, _ *node) error { return purge(ctx, tx, r.To, name) })
-	if err != nil {
-		return feature.Reply{}, err
-	}
-	return feature.Reply{Then: func() { p.tell(ctx, r, n, "purge") }}, nil
+	return feature.Reply{Then: func() {
+		p.tell(ctx, r, n, what)
+		then()
+	}}, nil
 }
 
 // tell announces that a node or all its items are gone (XEP-0060 §8.4.2, §8.5.2).

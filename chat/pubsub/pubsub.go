@@ -55,12 +55,15 @@ type Config struct {
 }
 
 // PubSub is the room.
-type PubSub struct{ Config }
+type PubSub struct {
+	Config
+	followers map[string]Follower // by node
+}
 
 // New makes the room.
 func New(c Config) *PubSub {
 	c.Log = c.Log.With("room", "pubsub")
-	return &PubSub{c}
+	return &PubSub{Config: c, followers: map[string]Follower{}}
 }
 
 // Feature is the room as the house sees it.

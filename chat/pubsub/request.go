@@ -131,10 +131,14 @@ func (p *PubSub) publish(ctx context.Context, r *feature.Request, pub *xml.Eleme
 		return feature.Reply{}, err
 	}
 	var n *node
+	var then func()
 	err = p.DB.Write(ctx, func(tx *store.Tx) (err error) {
 		n, err = p.nodeFor(ctx, tx, r, name)
 		for i := 0; err == nil && n.persist && i < len(published); i++ {
 			err = putItem(ctx, tx, r.To, n, published[i], p.Clock.Now())
+		}
+		if err == nil {
+			then, err = p.follow(ctx, tx, r.To, name, true)
 		}
 		return err
 	})
@@ -146,7 +150,10 @@ func (p *PubSub) publish(ctx context.Context, r *feature.Request, pub *xml.Eleme
 	for _, i := range published {
 		b.Empty("", "item", "id", i.id)
 	}
-	return feature.Reply{Payload: b.Bytes(), Then: func() { p.announce(ctx, r.To, n, itemsEvent(n, published)) }}, nil
+	return feature.Reply{Payload: b.Bytes(), Then: func() {
+		p.announce(ctx, r.To, n, itemsEvent(n, published))
+		then()
+	}}, nil
 }
 
 // nodeFor finds the node, makes it as the publish options say, or refuses because it is not as they say (XEP-0060 §7.1.5).
@@ -157,7 +164,7 @@ func (p *PubSub) nodeFor(ctx context.Context, tx *store.Tx, r *feature.Request, 
 		return nil, err
 	}
 	if n == nil {
-		n = &node{name: name, config: defaults()}
+		n = &node{name: name, config: defaultsOf(name)}
 		if err := submit(&n.config, options, optionsForm); err != nil {
 			return nil, precondition(err)
 		}
@@ -247,10 +254,14 @@ func (p *PubSub) retract(ctx context.Context, r *feature.Request, el *xml.Elemen
 	if id == "" {
 		return feature.Reply{}, stanza.BadRequest("").WithApp(ErrorsNS, "item-required") // XEP-0060 §7.2.3.4
 	}
+	var then func()
 	n, err := p.changed(ctx, r.To, name, func(tx *store.Tx, n *node) error {
 		gone, err := deleteItem(ctx, tx, r.To, name, id)
 		if err == nil && !gone {
 			err = stanza.ItemNotFound("the node has no such item") // XEP-0060 §7.2.3.2
+		}
+		if err == nil {
+			then, err = p.follow(ctx, tx, r.To, name, false)
 		}
 		return err
 	})
@@ -263,6 +274,7 @@ func (p *PubSub) retract(ctx context.Context, r *feature.Request, el *xml.Elemen
 			var b xml.Builder
 			p.announce(ctx, r.To, n, b.Start("", "items", "node", name).Empty("", "retract", "id", id).Bytes())
 		}
+		then()
 	}}, nil
 }
 
@@ -283,7 +295,7 @@ func (p *PubSub) changed(ctx context.Context, account jid.JID, name string, f fu
 
 // create is XEP-0060 §8.1, with a configuration if one is given (§8.1.3).
 func (p *PubSub) create(ctx context.Context, r *feature.Request, el *xml.Element) (feature.Reply, error) {
-	n := &node{name: el.Attr("node"), config: defaults()}
+	n := &node{name: el.Attr("node"), config: defaultsOf(el.Attr("node"))}
 	if len(n.name) > maxName {
 		return feature.Reply{}, stanza.PolicyViolation("the name of a node may have at most 1,023 bytes")
 	}
