@@ -62,6 +62,11 @@ func (m *Metrics) Gauge(room, name, help string) prometheus.Gauge {
 	return register(m, prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "writ", Subsystem: room, Name: name, Help: help}))
 }
 
+// Gauges makes writ_ROOM_NAME with labels.
+func (m *Metrics) Gauges(room, name, help string, labels ...string) *prometheus.GaugeVec {
+	return register(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "writ", Subsystem: room, Name: name, Help: help}, labels))
+}
+
 // GaugeFunc makes writ_ROOM_NAME, whose value is asked for when it is read.
 func (m *Metrics) GaugeFunc(room, name, help string, f func() float64) {
 	register(m, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "writ", Subsystem: room, Name: name, Help: help}, f))

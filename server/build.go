@@ -31,7 +31,9 @@ import (
 	"writ/xmpp/c2s"
 	"writ/xmpp/feature"
 	"writ/xmpp/jid"
+	"writ/xmpp/locate"
 	"writ/xmpp/route"
+	"writ/xmpp/s2s"
 )
 
 // Options is what a house is made from.
@@ -43,6 +45,8 @@ type Options struct {
 	Version string       // of the program, as apps are told
 	DB      *store.DB    // nil: Config.Store is opened, and closed by Close
 	TLS     *tls.Config  // nil: Config.TLS
+
+	Resolver locate.Resolver // of other servers; nil: the DNS
 }
 
 // House is one Writ, composed. Its fields are the rooms that the commands and the tests speak to.
@@ -61,6 +65,7 @@ type House struct {
 	Bulletin *bulletin.Bulletin
 	Router   *route.Router
 	C2S      *c2s.Server // made by Run
+	S2S      *s2s.Server
 	Sessions *session.Sessions
 
 	key      *tlog.Key             // signs the log and the manifests

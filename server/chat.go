@@ -7,6 +7,7 @@ import (
 	"writ/xmpp/c2s"
 	"writ/xmpp/jid"
 	"writ/xmpp/route"
+	"writ/xmpp/s2s"
 	"writ/xmpp/sasl"
 )
 
@@ -15,6 +16,11 @@ func (h *House) buildChat(context.Context) (err error) {
 	h.Router = route.New(route.Config{
 		Domain: h.Domain, DB: h.DB, Accounts: h.Accounts, Clock: h.Clock, Log: h.Log, Metrics: h.Metrics,
 	})
+	h.S2S, err = s2s.New(h.Config.S2S, s2s.Parts{House: h.Router, Domain: h.Domain, TLS: h.TLS, DB: h.DB, Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, Resolver: h.Resolver})
+	if err != nil {
+		return err
+	}
+	h.Router.Connect(h.S2S)
 	h.features = h.chatRooms()
 	return h.Router.Use(h.features)
 }

@@ -20,6 +20,7 @@ import (
 	"writ/tlog"
 	"writ/xmpp/c2s"
 	"writ/xmpp/jid"
+	"writ/xmpp/s2s"
 )
 
 // Config is the whole configuration: a table for each room that has settings.
@@ -31,6 +32,7 @@ type Config struct {
 	Store store.Config `toml:"store" doc:"Where the rows are."`
 	TLS   TLSConfig    `toml:"tls" doc:"The certificate of the served domain."`
 	XMPP  c2s.Config   `toml:"xmpp" doc:"Where apps connect."`
+	S2S   s2s.Config   `toml:"federation" doc:"Other servers."`
 	HTTP  HTTPConfig   `toml:"http" doc:"Where pages, the API and the WebSocket are served."`
 
 	Accounts account.Config  `toml:"accounts" doc:"Passwords and invitations."`
@@ -93,6 +95,7 @@ func DefaultConfig() Config {
 		E2EE:   e2ee.Config{Mode: e2ee.Require},
 		Store:  store.Config{URL: "sqlite:/var/lib/writ/writ.db"},
 		XMPP:   c2s.Defaults(),
+		S2S:    s2s.Defaults(),
 		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Internal: "127.0.0.1:5281"},
 
 		Records: records.Defaults(),

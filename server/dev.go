@@ -14,6 +14,7 @@ import (
 
 	"writ/account"
 	"writ/config"
+	"writ/xmpp/s2s"
 )
 
 // devHTTP is the port of the pages of writ dev; passkeys work there because the name is localhost.
@@ -27,6 +28,7 @@ func DevConfig(data string) Config {
 	c.Store.URL = "sqlite:" + filepath.Join(data, "writ.db")
 	c.XMPP.Listen = []string{"127.0.0.1:5222"}
 	c.XMPP.ListenTLS = []string{"127.0.0.1:5223"}
+	c.S2S = s2s.Config{Mode: s2s.Off}
 	c.Desk.Provider = "Sample Provider"
 	c.HTTP = HTTPConfig{Listen: []string{"127.0.0.1:" + devHTTP}, Internal: "127.0.0.1:5281"}
 	// Who tries it out sees a proof after a minute, not after six hours.

@@ -63,6 +63,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),
 		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule)),
+		h.S2S.Feature(), // writes down what goes to other servers as the rooms before it have made it
 		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),
 	}
 	found.Use(list)

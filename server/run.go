@@ -84,6 +84,7 @@ func (h *House) stop(started []part) error {
 // Addresses is where the house listens, as the machine has it: a port 0 of the configuration is resolved.
 type Addresses struct {
 	XMPP, XMPPTLS, HTTP, HTTPS []net.Addr
+	Peers, PeersTLS            []net.Addr // for other servers
 	Internal                   net.Addr
 }
 
@@ -108,6 +109,12 @@ func (h *House) parts(at *Addresses, failed func(name string, err error)) []part
 	for _, a := range h.Config.XMPP.ListenTLS {
 		list = append(list, h.xmppListener(a, c2s.DirectTLS, &at.XMPPTLS, failed))
 	}
+	for _, a := range h.Config.S2S.Listen {
+		list = append(list, h.peerListener(a, false, &at.Peers, failed))
+	}
+	for _, a := range h.Config.S2S.ListenTLS {
+		list = append(list, h.peerListener(a, true, &at.PeersTLS, failed))
+	}
 	public := h.httpHandler()
 	for _, a := range h.Config.HTTP.Listen {
 		list = append(list, h.httpListener(a, false, public, func(n net.Addr) { at.HTTP = append(at.HTTP, n) }, failed))
@@ -131,7 +138,14 @@ func ticking(name string, start func(ctx context.Context) (stop func())) part {
 }
 
 func (h *House) xmppListener(address string, kind c2s.Kind, at *[]net.Addr, failed func(string, error)) part {
-	name := "xmpp " + address
+	return tcpListener("xmpp "+address, address, at, func(l net.Listener) error { return h.C2S.Serve(l, kind) }, failed)
+}
+
+func (h *House) peerListener(address string, direct bool, at *[]net.Addr, failed func(string, error)) part {
+	return tcpListener("servers "+address, address, at, func(l net.Listener) error { return h.S2S.Serve(l, direct) }, failed)
+}
+
+func tcpListener(name, address string, at *[]net.Addr, serve func(net.Listener) error, failed func(string, error)) part {
 	var l net.Listener
 	return part{name,
 		func(ctx context.Context) (err error) {
@@ -140,7 +154,7 @@ func (h *House) xmppListener(address string, kind c2s.Kind, at *[]net.Addr, fail
 			}
 			*at = append(*at, l.Addr())
 			go func() {
-				if err := h.C2S.Serve(l, kind); !errors.Is(err, net.ErrClosed) {
+				if err := serve(l); !errors.Is(err, net.ErrClosed) {
 					failed(name, err)
 				}
 			}()

@@ -60,7 +60,11 @@ func (r *run) connect(p *player, verb string) error {
 	if p.Client != nil {
 		return fmt.Errorf("the client is connected already")
 	}
-	p.Client, p.gone, p.inbox = r.house.Dial(r.t, r.via), nil, nil
+	h := r.house
+	if p.abroad {
+		h = r.away
+	}
+	p.Client, p.gone, p.inbox = h.Dial(r.t, r.via), nil, nil
 	if _, err := p.Secure(); err != nil || verb == "opens" {
 		return err
 	}

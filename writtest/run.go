@@ -37,7 +37,14 @@ func Scripts(t *testing.T, pattern string) {
 		}
 	}
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		shared := Start(t, db)
+		shared := &places{home: Start(t, db)}
+		for _, f := range files {
+			if parsed[f].abroad != nil && !parsed[f].own && shared.away == nil {
+				shared.world = NewWorld(t)
+				shared.federated = shared.world.Join(t, like(t, db), Domain)
+				shared.away = shared.world.Join(t, like(t, db), Abroad)
+			}
+		}
 		t.Run("scripts", func(t *testing.T) {
 			for _, f := range files {
 				for _, via := range []Via{TCP, WebSocket} {
@@ -51,11 +58,29 @@ func Scripts(t *testing.T, pattern string) {
 	})
 }
 
+// places are the houses that scripts share: one alone, and two that talk with each other.
+type places struct {
+	home            *House
+	federated, away *House
+	world           *World
+}
+
+// like makes a database of the same kind.
+func like(t *testing.T, model *store.DB) *store.DB {
+	if strings.HasPrefix(model.URL(), "sqlite:") {
+		return storetest.SQLite(t)
+	}
+	return storetest.PostgreSQL(t)
+}
+
 // runScript plays one script.
-func runScript(t *testing.T, file string, s *script, via Via, shared *House, db *store.DB) {
-	r := &run{t: t, s: s, via: via, house: shared, vars: vars{}, players: map[string]*player{}}
-	if s.own {
+func runScript(t *testing.T, file string, s *script, via Via, shared *places, db *store.DB) {
+	r := &run{t: t, s: s, via: via, house: shared.home, vars: vars{}, players: map[string]*player{}}
+	switch {
+	case s.own:
 		r.fresh(db)
+	case s.abroad != nil:
+		r.house, r.away = shared.federated, shared.away
 	}
 	r.cast()
 	for _, st := range s.steps {
@@ -70,6 +95,8 @@ type run struct {
 	s       *script
 	via     Via
 	house   *House
+	away    *House // the other house; nil: the script has none
+	world   *World // of a script that has houses of its own
 	db      *store.DB
 	options []Option
 	vars    vars
@@ -81,6 +108,7 @@ type run struct {
 type player struct {
 	*Client
 	name, account, resource string
+	abroad                  bool
 	inbox                   []*xml.Element // received, not yet looked at
 	gone                    error          // why nothing more will come
 	ignored                 []*xml.Element
@@ -89,11 +117,11 @@ type player struct {
 }
 
 // fresh gives the script a server and a database of its own.
-func (r *run) fresh(like *store.DB) {
-	if strings.HasPrefix(like.URL(), "sqlite:") {
-		r.db = storetest.SQLite(r.t)
-	} else {
-		r.db = storetest.PostgreSQL(r.t)
+func (r *run) fresh(model *store.DB) {
+	r.db = like(r.t, model)
+	if r.s.abroad != nil {
+		r.world = NewWorld(r.t)
+		r.options = append(r.options, r.world.Living(r.t, Domain))
 	}
 	data := r.t.TempDir() // kept over a restart
 	r.options = append(r.options, func(o *server.Options) { o.Config.Data = data })
@@ -109,16 +137,34 @@ func (r *run) fresh(like *store.DB) {
 		r.options = append(r.options, Fake(clock.NewFake(time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))))
 	}
 	r.house = Start(r.t, r.db, r.options...)
+	if r.world == nil {
+		return
+	}
+	r.world.Enter(r.house)
+	var there []Option
+	if r.s.clock {
+		there = append(there, func(o *server.Options) { o.Clock = r.house.Clock })
+	}
+	r.away = r.world.Join(r.t, like(r.t, model), Abroad, there...)
+}
+
+// at is the house of an account.
+func (r *run) at(account string) *House {
+	if r.s.abroad[account] {
+		return r.away
+	}
+	return r.house
 }
 
 // cast makes the accounts and what names stand for them.
 func (r *run) cast() {
 	domain := r.house.Domain.String()
-	r.vars["domain"] = domain
+	r.vars["domain"], r.vars["abroad"] = domain, Abroad
 	accounts := map[string]jid.JID{}
 	make := func(name string) jid.JID {
 		if _, ok := accounts[name]; !ok {
-			accounts[name] = r.house.Account(r.t, r.house.Fresh(name))
+			h := r.at(name)
+			accounts[name] = h.Account(r.t, h.Fresh(name))
 			r.name(name, accounts[name])
 		}
 		return accounts[name]
@@ -132,7 +178,7 @@ func (r *run) cast() {
 			r.t.Fatal(err)
 		}
 		r.name(c.name, full)
-		r.players[c.name] = &player{name: c.name, account: full.Local(), resource: c.name}
+		r.players[c.name] = &player{name: c.name, account: full.Local(), resource: c.name, abroad: r.s.abroad[c.account]}
 	}
 }
 
@@ -147,6 +193,9 @@ func (r *run) step(st statement) error {
 	case "restart":
 		r.restart()
 		r.house = Start(r.t, r.db, r.options...)
+		if r.world != nil {
+			r.world.Enter(r.house)
+		}
 		return nil
 	}
 	p := r.players[st.who]
@@ -190,7 +239,7 @@ func (r *run) step(st statement) error {
 func (r *run) restart() {
 	var readers sync.WaitGroup
 	for _, p := range r.players {
-		if p.Client == nil {
+		if p.Client == nil || p.abroad {
 			continue
 		}
 		readers.Go(func() {
@@ -204,7 +253,7 @@ func (r *run) restart() {
 	r.house.Stop()
 	readers.Wait()
 	for _, p := range r.players {
-		if p.Client != nil {
+		if p.Client != nil && !p.abroad {
 			p.Drop()
 			p.Client = nil
 		}
@@ -322,9 +371,21 @@ func (r *run) never(p *player, text string) error {
 // settle sends a request and takes in all that comes before the answer. It is a set, which the server answers after what was sent
 // before it is committed and delivered; that it is refused is as good an answer.
 func (r *run) settle(p *player) error {
+	if r.away == nil {
+		return r.rest(p, r.house)
+	}
+	for _, h := range []*House{r.house, r.away, r.house} { // there and back, so that what one house sent the other because of the other is in
+		if err := r.rest(p, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) rest(p *player, at *House) error {
 	r.pings++
 	id := "settle-" + strconv.Itoa(r.pings)
-	ping, err := xml.Parse([]byte("<iq type='set' id='"+id+"' to='"+r.house.Domain.String()+"'><rest xmlns='urn:example:rest'/></iq>"), xml.Client)
+	ping, err := xml.Parse([]byte("<iq type='set' id='"+id+"' to='"+at.Domain.String()+"'><rest xmlns='urn:example:rest'/></iq>"), xml.Client)
 	if err != nil {
 		return err
 	}

@@ -18,9 +18,10 @@ type statement struct {
 type script struct {
 	clients  []person
 	accounts []string
-	config   []string // TOML lines
-	own      bool     // it needs a server of its own
-	clock    bool     // it moves the clock
+	abroad   map[string]bool // accounts at the other house
+	config   []string        // TOML lines
+	own      bool            // it needs a server of its own
+	clock    bool            // it moves the clock
 	steps    []statement
 }
 
@@ -69,6 +70,10 @@ func statements(text string) []statement {
 func (s *script) add(st statement) error {
 	word, rest, _ := strings.Cut(st.rest, " ")
 	rest = strings.TrimSpace(rest)
+	away := false
+	if word == "client" || word == "account" {
+		rest, away = strings.CutSuffix(rest, " abroad")
+	}
 	switch word {
 	case "client":
 		name, of, ok := strings.Cut(rest, " of ")
@@ -76,9 +81,11 @@ func (s *script) add(st statement) error {
 			of = name
 		}
 		s.clients = append(s.clients, person{name, of})
+		s.away(of, away)
 		return nil
 	case "account":
 		s.accounts = append(s.accounts, rest)
+		s.away(rest, away)
 		return nil
 	case "config":
 		s.config, s.own = append(s.config, rest), true
@@ -95,6 +102,15 @@ func (s *script) add(st statement) error {
 	}
 	s.steps = append(s.steps, statement{st.line, "", word, rest})
 	return nil
+}
+
+func (s *script) away(account string, away bool) {
+	if away {
+		if s.abroad == nil {
+			s.abroad = map[string]bool{}
+		}
+		s.abroad[account] = true
+	}
 }
 
 func (s *script) step(st statement, who, rest string) error {

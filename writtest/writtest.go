@@ -15,6 +15,8 @@
 //	client alice                 an account, and a client of it with the resource "alice"
 //	client phone of alice        another client of the same account
 //	account carol                an account without a client
+//	client bob abroad            an account and a client of it at another house, whose domain is {abroad}; the two talk with each other
+//	account dora abroad          an account there without a client
 //	config e2ee.mode = "require" a setting, in TOML; the script gets a server of its own. Without it e2ee.mode is off
 //
 //	alice connects               TCP or WebSocket, TLS, login, bind; sends no presence
@@ -71,6 +73,7 @@ import (
 	"writ/server"
 	"writ/store"
 	"writ/xmpp/jid"
+	"writ/xmpp/s2s"
 	"writ/xmpp/sasl"
 )
 
@@ -134,7 +137,11 @@ func Start(t testing.TB, db *store.DB, options ...Option) *House {
 		}
 	}
 	t.Cleanup(h.stop)
-	pem, err := os.ReadFile(filepath.Join(o.Config.Data, "tls", "cert.pem"))
+	file := filepath.Join(o.Config.Data, "tls", "cert.pem")
+	if c := o.Config.TLS.Certificate; c != "" {
+		file = c
+	}
+	pem, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +159,7 @@ func settings(data string) server.Config {
 	c.E2EE.Mode = e2ee.Off // so that scripts can say in clear what they mean; those about encryption set it
 	c.XMPP.Listen = []string{"127.0.0.1:0"}
 	c.XMPP.ListenTLS = []string{"127.0.0.1:0"}
+	c.S2S = s2s.Config{Mode: s2s.Off}
 	c.XMPP.Failures, c.XMPP.Halfway = -1, -1 // all tests come from one address
 	c.Accounts.Iterations = sasl.MinIterations
 	c.HTTP = server.HTTPConfig{ListenTLS: []string{"127.0.0.1:0"}}

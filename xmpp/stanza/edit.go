@@ -96,6 +96,29 @@ func (s *Stanza) checkIQ() *Error {
 	return nil
 }
 
+func parseServer(r *xml.Raw) (*Stanza, error) {
+	if r.Name.Space != xml.Server {
+		return nil, ErrKind
+	}
+	s, err := parse(r)
+	if s == nil {
+		return nil, err
+	}
+	s.content = xml.Client
+	s.children = append([]Child(nil), r.Children...)
+	for i, c := range s.children {
+		if c.Space != xml.Server {
+			continue
+		}
+		name, e := xml.NameOf(r.Bytes[c.Start:c.End], xml.Client)
+		if e != nil || name.Space != xml.Client {
+			return s, BadRequest("an element of the stanza says that it is of jabber:server")
+		}
+		s.children[i].Space = xml.Client
+	}
+	return s, err
+}
+
 func decode(b []byte) (*Stanza, error) {
 	r, err := xml.Index(b, "")
 	if err != nil {

@@ -75,6 +75,11 @@ type Child = xml.Child
 // stanza gives ErrKind.
 func Parse(r *xml.Raw) (*Stanza, error) { return parse(r) }
 
+// ParseServer is Parse for a stream between servers (RFC 6120 §4.8.3): the stanza is in jabber:server, and what is given is the same in jabber:client,
+// the only one that the rooms know. A child that says itself that it is of jabber:server is answered with bad-request: written on a client's stream it
+// would mean something else. Any other namespace gives ErrKind.
+func ParseServer(r *xml.Raw) (*Stanza, error) { return parseServer(r) }
+
 // Decode reads a stanza that AppendTo wrote with a namespace.
 func Decode(b []byte) (*Stanza, error) { return decode(b) }
 

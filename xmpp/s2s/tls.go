@@ -1,0 +1,144 @@
+package s2s
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"writ/xmpp/jid"
+	"writ/xmpp/locate"
+)
+
+// alpn is the protocol of direct TLS between servers (XEP-0368 §3).
+const alpn = "xmpp-server"
+
+// inboundTLS makes the configurations for what connects to us, with STARTTLS and directly. A certificate is asked for and judged by us: whether it
+// is right depends on the name in the stream header.
+func inboundTLS(base *tls.Config) (plain, direct *tls.Config) {
+	plain = base.Clone()
+	plain.MinVersion = max(plain.MinVersion, tls.VersionTLS12)
+	plain.ClientAuth = tls.RequestClientCert
+	plain.SessionTicketsDisabled = true // a resumed session would bring an old certificate
+	plain.DynamicRecordSizingDisabled = true
+	plain.NextProtos = nil
+	get, list := plain.GetCertificate, plain.Certificates
+	plain.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if b, ok := h.Conn.(*shakeConn); ok {
+			b.enter()
+		}
+		return pick(h, get, list)
+	}
+	direct = plain.Clone()
+	direct.NextProtos = []string{alpn} // crypto/tls answers any other with no_application_protocol (RFC 7301)
+	return plain, direct
+}
+
+// pick is crypto/tls's own choice of a certificate.
+func pick(h *tls.ClientHelloInfo, get func(*tls.ClientHelloInfo) (*tls.Certificate, error), list []tls.Certificate) (*tls.Certificate, error) {
+	if get != nil {
+		if c, err := get(h); err != nil || c != nil {
+			return c, err
+		}
+	}
+	for i := range list {
+		if h.SupportsCertificate(&list[i]) == nil {
+			return &list[i], nil
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("s2s: no certificate")
+	}
+	return &list[0], nil
+}
+
+// shakeConn keeps a place among those who compute a handshake: from the choice of the certificate until the handshake waits for the peer. A peer
+// that is slow to answer holds no place.
+type shakeConn struct {
+	net.Conn
+	places chan struct{} // nil once the handshake is over
+	inside bool
+}
+
+func (c *shakeConn) enter() {
+	if c.places != nil && !c.inside {
+		c.places <- struct{}{}
+		c.inside = true
+	}
+}
+
+func (c *shakeConn) leave() {
+	if c.inside {
+		<-c.places
+		c.inside = false
+	}
+}
+
+func (c *shakeConn) Read(p []byte) (int, error) {
+	c.leave()
+	return c.Conn.Read(p)
+}
+
+// shakeIn runs the handshake of a server that connected to us.
+func (l *link) shakeIn(config *tls.Config) error {
+	b := &shakeConn{Conn: l.nc, places: l.srv.shakes}
+	defer func() {
+		b.leave()
+		b.places = nil
+	}()
+	t := tls.Server(b, config)
+	l.nc.SetDeadline(l.born.Add(l.srv.c.AuthTimeout.Std()))
+	if err := t.HandshakeContext(l.srv.ctx); err != nil {
+		return fmt.Errorf("s2s: handshake: %w", err)
+	}
+	l.nc.SetDeadline(time.Time{})
+	l.secured(t)
+	return nil
+}
+
+// errUntrusted says that the peer's certificate does not prove its name.
+var errUntrusted = errors.New("s2s: the server's certificate does not prove its name")
+
+// shakeOut runs the handshake with a server that we connected to, and judges its certificate: l.proved says whether it proves the domain. Without
+// dialback a certificate that does not is the end.
+func (l *link) shakeOut(ctx context.Context, t locate.Target, keys []locate.Key) error {
+	base := l.srv.p.TLS
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS12, ServerName: l.remote.ASCII(), RootCAs: l.srv.roots, DynamicRecordSizingDisabled: true,
+		InsecureSkipVerify: true, // VerifyConnection does it: crypto/tls knows no SRV-ID, XmppAddr or TLSA
+		Time:               l.srv.p.Clock.Now,
+		GetClientCertificate: func(i *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return pick(&tls.ClientHelloInfo{ServerName: l.local.ASCII(), SignatureSchemes: i.SignatureSchemes, SupportedVersions: []uint16{i.Version}, Conn: l.nc},
+				base.GetCertificate, base.Certificates)
+		},
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			err := l.judge(cs.PeerCertificates, l.remote, t, keys)
+			l.proved = err == nil
+			if err != nil && !l.srv.c.Dialback {
+				return fmt.Errorf("%w: %w", errUntrusted, err)
+			}
+			return nil
+		},
+	}
+	if t.Direct {
+		config.NextProtos = []string{alpn}
+	}
+	c := tls.Client(l.nc, config)
+	if err := c.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("s2s: handshake: %w", err)
+	}
+	l.secured(c)
+	return nil
+}
+
+// judge says whether certificates prove a domain: by TLSA records if there are usable ones, else by an authority and the names in it.
+func (l *link) judge(certs []*x509.Certificate, domain jid.JID, t locate.Target, keys []locate.Key) error {
+	now := l.srv.p.Clock.Now()
+	if usable, err := dane(keys, certs, domain, t.Host, now); usable {
+		return err
+	}
+	return proves(certs, domain, l.srv.roots, now)
+}
