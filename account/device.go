@@ -56,8 +56,11 @@ func (a *Accounts) Told(ctx context.Context, tx *store.Tx, account jid.JID, d De
 	return nil
 }
 
-// Devices lists the devices of an account, the latest used first.
+// Devices lists the devices of an account, the latest used first. It comes behind the sign-ins that are being written down.
 func (a *Accounts) Devices(ctx context.Context, account jid.JID) ([]Device, error) {
+	if err := a.o.DB.Write(ctx, func(*store.Tx) error { return nil }); err != nil {
+		return nil, fmt.Errorf("account: listing devices: %w", err)
+	}
 	rows, err := a.o.DB.Query(ctx, `SELECT id, software, model, first_seen, last_seen, password,
 		COALESCE((SELECT MAX(t.expires) FROM account_token t WHERE t.account = d.account AND t.device = d.id AND t.expires > $2), 0)
 		FROM account_device d WHERE account = $1 ORDER BY last_seen DESC, id`, account.Bare().String(), store.Time(a.o.Clock.Now()))

@@ -20,7 +20,7 @@ import (
 // ErrToken is a token that is not good any more, or a count that did not rise.
 var ErrToken = errors.New("account: the token is spent")
 
-// The two places for a device's tokens (XEP-0484 §6.1).
+// The two places for a device's tokens (XEP-0484 §5.1).
 const (
 	slotCurrent = "current"
 	slotNew     = "new"
@@ -28,7 +28,7 @@ const (
 
 // Use is a sign-in, as far as tokens are concerned.
 type Use struct {
-	Device     string     // user-agent id
+	Device     Device     // ID, Software and Model as told, and Password if it was shown
 	Spent      sasl.Token // the zero Token: it was a password
 	Mechanism  string     // of Spent
 	Count      int64      // that came with Spent; 0: none
@@ -143,7 +143,7 @@ func (a *Accounts) spend(ctx context.Context, tx *store.Tx, account jid.JID, u U
 	found := false
 	for _, s := range []string{slotNew, slotCurrent} {
 		err := tx.QueryRow(ctx, `SELECT nonce, count FROM account_token WHERE account = $1 AND device = $2 AND slot = $3`,
-			account.String(), u.Device, s).Scan(&has, &count)
+			account.String(), u.Device.ID, s).Scan(&has, &count)
 		if errors.Is(err, store.ErrNoRows) {
 			continue
 		}
@@ -159,22 +159,26 @@ func (a *Accounts) spend(ctx context.Context, tx *store.Tx, account jid.JID, u U
 		return ErrToken
 	}
 	if u.Invalidate {
-		_, err := tx.Exec(ctx, `DELETE FROM account_token WHERE account = $1 AND device = $2`, account.String(), u.Device)
+		_, err := tx.Exec(ctx, `DELETE FROM account_token WHERE account = $1 AND device = $2`, account.String(), u.Device.ID)
 		return err
 	}
 	if slot == slotNew {
-		if _, err := tx.Exec(ctx, `DELETE FROM account_token WHERE account = $1 AND device = $2 AND slot = $3`, account.String(), u.Device, slotCurrent); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM account_token WHERE account = $1 AND device = $2 AND slot = $3`, account.String(), u.Device.ID, slotCurrent); err != nil {
 			return err
 		}
 	}
 	_, err = tx.Exec(ctx, `UPDATE account_token SET slot = $4, count = $5 WHERE account = $1 AND device = $2 AND slot = $3`,
-		account.String(), u.Device, slot, slotCurrent, max(count, u.Count))
+		account.String(), u.Device.ID, slot, slotCurrent, max(count, u.Count))
 	return err
 }
 
 // mint makes a token in the place for new ones: one there that was never used is replaced (XEP-0484 §3.5). Devices beyond the limit
-// lose theirs, the one whose token is oldest first.
-func (a *Accounts) mint(ctx context.Context, tx *store.Tx, key []byte, account jid.JID, device, mechanism string) (*Fresh, error) {
+// lose theirs, the one whose token is oldest first. The device is in the list from now on, also if it never binds a session.
+func (a *Accounts) mint(ctx context.Context, tx *store.Tx, key []byte, account jid.JID, d Device, mechanism string) (*Fresh, error) {
+	if err := a.Seen(ctx, tx, account, d); err != nil {
+		return nil, err
+	}
+	device := d.ID
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
 	now := a.o.Clock.Now()
@@ -193,8 +197,8 @@ func (a *Accounts) mint(ctx context.Context, tx *store.Tx, key []byte, account j
 	return &Fresh{Text: tokenText(key, account, device, mechanism, nonce), Expires: expires}, nil
 }
 
-// SignOut takes a device's access away, as far as it does not rest on the password: its tokens and its entry in the list are gone.
-// Its sessions are told to end. ErrUnknown if the account has no such device.
+// SignOut takes a device's access away, as far as it does not rest on the password: its tokens are gone, its sessions are told to end.
+// It stays in the list if it has shown the password in force, for as long as that is. ErrUnknown if the account has no such device.
 func (a *Accounts) SignOut(ctx context.Context, account jid.JID, device string) error {
 	key := account.Bare().String()
 	err := a.o.DB.Write(ctx, func(tx *store.Tx) error {
@@ -202,8 +206,11 @@ func (a *Accounts) SignOut(ctx context.Context, account jid.JID, device string) 
 		if err != nil {
 			return err
 		}
-		listed, err := tx.Exec(ctx, `DELETE FROM account_device WHERE account = $1 AND id = $2`, key, device)
+		listed, err := tx.Exec(ctx, `UPDATE account_device SET last_seen = last_seen WHERE account = $1 AND id = $2`, key, device)
 		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM account_device WHERE account = $1 AND id = $2 AND password = 0`, key, device); err != nil {
 			return err
 		}
 		if tokens+listed == 0 {

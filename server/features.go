@@ -10,6 +10,7 @@ import (
 	"writ/chat/bulletin"
 	"writ/chat/calls"
 	"writ/chat/carbons"
+	"writ/chat/devices"
 	"writ/chat/disco"
 	"writ/chat/e2ee"
 	"writ/chat/mam"
@@ -44,6 +45,7 @@ func (h *House) chatRooms() []*feature.Feature {
 	found := disco.New(h.Router, contacts, events.Newcomer)
 	h.Bulletin = bulletin.New(bulletin.Parts{DB: h.DB, Router: h.Router, People: residents{h.Accounts}, Places: h.Records.Keeper, Clock: h.Clock, Log: h.Log})
 	h.Bulletin.OnAnswer(h.answer)
+	access := devices.New(h.Accounts, h.Router)
 	list := []*feature.Feature{
 		h.Bulletin.Feature(),
 		found.Feature(), // sees each presence's capabilities before the presence room takes it
@@ -62,7 +64,8 @@ func (h *House) chatRooms() []*feature.Feature {
 		private.New(private.Parts{DB: h.DB, Nodes: events, Clock: h.Clock}),
 		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),
-		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule)),
+		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule), adhoc.MyDevices(apps{access})),
+		access.Feature(),
 		h.S2S.Feature(), // writes down what goes to other servers as the rooms before it have made it
 		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),
 	}
@@ -79,4 +82,20 @@ func (c circles) Subscribers(ctx context.Context, account jid.JID) ([]jid.JID, e
 
 func (c circles) Subscriptions(ctx context.Context, account jid.JID) ([]jid.JID, error) {
 	return c.Watched(ctx, account)
+}
+
+// apps are the devices as the command "My devices" shows them.
+type apps struct{ room *devices.Devices }
+
+func (a apps) Devices(ctx context.Context, who jid.JID) ([]adhoc.Device, error) {
+	clients, err := a.room.Clients(ctx, who)
+	var out []adhoc.Device
+	for _, c := range clients {
+		out = append(out, adhoc.Device{ID: c.ID, Text: c.String()})
+	}
+	return out, err
+}
+
+func (a apps) SignOut(ctx context.Context, who jid.JID, id string) (then func(), told bool, err error) {
+	return a.room.SignOut(ctx, who, id)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -77,10 +78,21 @@ func (c *Client) Write(s string) {
 	io.WriteString(c.conn, s)
 }
 
+// WriteAll sends elements without waiting for anything between them: over TCP as one write.
+func (c *Client) WriteAll(parts ...string) {
+	if c.ws == nil {
+		c.Write(strings.Join(parts, ""))
+		return
+	}
+	for _, p := range parts {
+		c.Write(p)
+	}
+}
+
 // Send sends an element that was written for a stream: on a WebSocket its namespace is added.
 func (c *Client) Send(e *xml.Element) {
 	space := xml.Client
-	if c.via == WebSocket {
+	if c.via == WebSocket || e.Name.Space != xml.Client {
 		space = ""
 	}
 	c.Write(string(e.AppendTo(nil, space)))
@@ -195,25 +207,33 @@ func (c *Client) Opened() (*xml.Element, error) {
 
 // Secure opens the stream and, over TCP, upgrades it to TLS (RFC 6120 §5) and opens it again.
 func (c *Client) Secure() (*xml.Element, error) {
+	if err := c.tls(); err != nil {
+		return nil, err
+	}
+	return c.Open()
+}
+
+// tls brings the connection to where a stream can be opened with TLS around it.
+func (c *Client) tls() error {
+	if c.via != TCP {
+		return nil
+	}
 	f, err := c.Open()
-	if err != nil || c.via != TCP {
-		return f, err
+	if err != nil {
+		return err
 	}
 	if f.Child(nsTLS, "starttls") == nil {
-		return nil, errors.New("STARTTLS is not offered")
+		return errors.New("STARTTLS is not offered")
 	}
 	c.Write("<starttls xmlns='" + nsTLS + "'/>")
 	e, err := c.Next()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !e.Is(nsTLS, "proceed") {
-		return nil, fmt.Errorf("%s instead of proceed", e.AppendTo(nil, ""))
+		return fmt.Errorf("%s instead of proceed", e.AppendTo(nil, ""))
 	}
-	if err := c.Upgrade(); err != nil {
-		return nil, err
-	}
-	return c.Open()
+	return c.Upgrade()
 }
 
 // Upgrade does the TLS handshake.

@@ -178,6 +178,7 @@ func (r *run) cast() {
 			r.t.Fatal(err)
 		}
 		r.name(c.name, full)
+		r.vars[c.name+".agent"] = agentOf(full.Local(), c.name)
 		r.players[c.name] = &player{name: c.name, account: full.Local(), resource: c.name, abroad: r.s.abroad[c.account]}
 	}
 }
@@ -202,6 +203,8 @@ func (r *run) step(st statement) error {
 	switch st.verb {
 	case "opens", "authenticates", "connects", "connects resumable", "resumes", "resumes and fails":
 		return r.connect(p, st.verb)
+	case "signs in", "signs in at once":
+		return r.signIn(p, st)
 	}
 	if p.Client == nil {
 		return errors.New("the client is not connected")
@@ -423,6 +426,9 @@ next:
 		if err != nil {
 			p.gone = err
 			return nil, err
+		}
+		if e.Is(nsSASL2, "success") {
+			p.named(e)
 		}
 		if p.resumable && p.acknowledge(e) {
 			continue

@@ -29,7 +29,7 @@ type person struct{ name, account string }
 
 // verbs of clients, the longer ones first.
 var verbs = []string{"never receives", "receives nothing", "connects resumable", "resumes and fails", "is closed with", "is closed",
-	"connects", "opens", "authenticates", "disconnects", "drops", "resumes", "ignores", "->", "<-"}
+	"signs in at once", "signs in", "connects", "opens", "authenticates", "disconnects", "drops", "resumes", "ignores", "->", "<-"}
 
 func readScript(file string) (*script, error) {
 	b, err := os.ReadFile(file)

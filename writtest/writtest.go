@@ -23,6 +23,10 @@
 //	alice connects resumable     the same with XEP-0198: acknowledges by itself, hides <r/> and <a/>
 //	alice opens                  TLS and stream features only
 //	alice authenticates          login and new stream features, without bind
+//	alice signs in XML           TLS and stream features if it is not connected; then SASL2 (XEP-0388) with PLAIN and a user-agent, and
+//	                             the XML inside. What is answered is for the script to receive: <success/>, then the features
+//	alice signs in by MECHANISM with TOKEN XML    the same with a token (XEP-0484); <fast/> in the XML says what its own is to say
+//	alice signs in at once XML   the same, sent with the stream header, before the features are read
 //	alice disconnects            ends the stream and waits for its end
 //	alice drops                  cuts the connection
 //	alice resumes                comes back after a cut and resumes; what was missed can be received then
@@ -44,7 +48,7 @@
 // client's stream come to rest (a request there and back), so they need not wait.
 //
 // In XML the default namespace is jabber:client, and the prefix stream is declared. {alice} is the full address of a client,
-// {alice.bare}, {alice.local} and {alice.resource} are its parts, {domain} is the server. Names of accounts are made unique,
+// {alice.bare}, {alice.local} and {alice.resource} are its parts, {alice.agent} is the id of its user-agent, {domain} is the server. Names of accounts are made unique,
 // so always write {alice.bare}, never alice@…. Any other {name} stands for a text: the first time, in a "<-", it takes what
 // is there; later it must be the same, and may be sent. {*} is any text; an attribute with the value {-} must not be there.
 //

@@ -1,7 +1,7 @@
 -- When a device last showed the password, since the password was last changed; 0: it has not.
 ALTER TABLE account_device ADD COLUMN password BIGINT NOT NULL DEFAULT 0;
 
--- A device's tokens (XEP-0484 §6.1). The token is made of the nonce and a key that is not in this table.
+-- A device's tokens (XEP-0484 §5.1). The token is made of the nonce and a key that is not in this table.
 CREATE TABLE account_token (
 	account   TEXT NOT NULL,
 	device    TEXT NOT NULL,

@@ -70,6 +70,7 @@ type Stage struct {
 	Done    bool     // the session is over
 	Actions []string // allowed next, the first is the default: complete, next, prev. None: complete
 	Keep    any      // given to the next stage
+	Then    func()   // runs after the answer is queued; may be nil
 	To      int      // number of the next stage; 0: the one after this
 }
 
@@ -362,7 +363,7 @@ func reply(c *Command, id string, s Stage) feature.Reply {
 	if s.Form != nil {
 		s.Form.write(&b)
 	}
-	return feature.Reply{Payload: b.Bytes()}
+	return feature.Reply{Payload: b.Bytes(), Then: s.Then}
 }
 
 // lang is the language asked for (XEP-0050 §3.7).

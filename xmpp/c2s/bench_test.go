@@ -96,7 +96,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	// The store of web sessions that a whole house has keeps a goroutine for as long as the process lives.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
 }
 
 // holdIdle signs in, says so on stdout, and keeps the sessions until stdin ends.

@@ -268,8 +268,10 @@ func (c *conn) spend(a *attempt) ([]byte, error) {
 	if c.srv.p.Accounts == nil || a.wants == "" && x.Token().ID == "" {
 		return nil, nil
 	}
-	use := account.Use{Device: a.agent.id, Spent: x.Token(), Wants: a.wants}
-	if x.Token().ID != "" {
+	use := account.Use{Device: account.Device{ID: a.agent.id, Software: a.agent.software, Model: a.agent.device}, Spent: x.Token(), Wants: a.wants}
+	if x.Token().ID == "" {
+		use.Device.Password = c.srv.p.Clock.Now()
+	} else {
 		use.Mechanism, use.Count, use.Invalidate = x.Mechanism, a.count(), truth(a.fast.Attr("invalidate"))
 	}
 	fresh, err := c.srv.p.Accounts.UseToken(c.srv.ctx, x.Account(), use)

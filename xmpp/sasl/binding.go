@@ -31,7 +31,7 @@ func Exporter(cs *tls.ConnectionState) (Binding, error) {
 	return Binding{TLSExporter, b}, nil
 }
 
-// Unique gives the tls-unique binding (RFC 5929 §3). It is undefined in TLS 1.3 (RFC 9266 §3), and without the extended master secret
+// Unique gives the tls-unique binding (RFC 5929 §3). It is undefined in TLS 1.3 (RFC 9266), and without the extended master secret
 // somebody in the middle can give two connections the same value.
 func Unique(cs *tls.ConnectionState) (Binding, error) {
 	if cs.Version != tls.VersionTLS12 || len(cs.TLSUnique) == 0 {

@@ -412,7 +412,7 @@ func TestBindingsOfARealConnection(t *testing.T) {
 		ss, cs := srv.ConnectionState(), cli.ConnectionState()
 		ours := Bindings(&ss, leaf)
 		want := 2
-		if version == tls.VersionTLS12 { // RFC 9266 §3: there is no tls-unique in TLS 1.3
+		if version == tls.VersionTLS12 { // RFC 9266: there is no tls-unique in TLS 1.3
 			want = 3
 			unique, err := Unique(&cs)
 			if err != nil || ours[1].Type != TLSUnique || !bytes.Equal(unique.Data, ours[1].Data) {

@@ -16,7 +16,7 @@ type Token struct {
 	Key    []byte // the token, as the client uses it
 	ID     string // the source's own name for it
 	Due    bool   // it is time for another (XEP-0484 §3.5)
-	Unused bool   // it was not used before: that it is now must be noted (XEP-0484 §6.1)
+	Unused bool   // it was not used before: that it is now must be noted (XEP-0484 §5.1)
 }
 
 // String keeps tokens out of logs.
@@ -32,7 +32,7 @@ type Tokens interface {
 	Tokens(ctx context.Context, account jid.JID, device, mechanism string) (list []Token, disabled bool, err error)
 }
 
-// maxTokens is how many tokens of a device are good at one time: the one in use, and its successor (XEP-0484 §6.1).
+// maxTokens is how many tokens of a device are good at one time: the one in use, and its successor (XEP-0484 §5.1).
 const maxTokens = 2
 
 // tokenHashes are the hashes of the token mechanisms, strongest first.
