@@ -53,6 +53,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		e2ee.New(h.Config.E2EE, h.Router).Feature(),
 		pace.New(h.Config.Pace, pace.Parts{Router: h.Router, Contacts: contacts, Clock: h.Clock, Log: h.Log, Metrics: h.Metrics}).Feature(),
 		contacts.Feature(),
+		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Nodes: events, Presence: seen, Clock: h.Clock, Log: h.Log}, events.Follow), // stamps presence
 		seen.Feature(),
 		kept.Feature(),
 		waiting.Feature(),
@@ -62,7 +63,6 @@ func (h *House) chatRooms() []*feature.Feature {
 		software.New(software.Parts{DB: h.DB, Recorder: h.Records.Recorder, Devices: h.Accounts, Log: h.Log}),
 		events.Feature(),
 		private.New(private.Parts{DB: h.DB, Nodes: events, Clock: h.Clock}),
-		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),
 		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule), adhoc.MyDevices(apps{access})),
 		access.Feature(),

@@ -129,6 +129,38 @@ func (p *Presence) Show(ctx context.Context, account, contact jid.JID) {
 	}
 }
 
+// Refresh sends the presence of the account's available sessions again as change gives it; a presence that change returns as it was is not sent.
+// It may be called from any goroutine: a session that meanwhile sent another presence, or went, is what its watchers see in the end.
+func (p *Presence) Refresh(ctx context.Context, account jid.JID, change func(*stanza.Stanza) *stanza.Stanza) {
+	watchers, err := p.Contacts.Watchers(ctx, account)
+	if err != nil {
+		p.Log.Error("reading who sees an account", "err", err)
+		return
+	}
+	for _, s := range p.Router.Sessions(account) {
+		was := s.Presence.Load()
+		if was == nil {
+			continue
+		}
+		now := change(was)
+		if now == was || !s.Presence.CompareAndSwap(was, now) {
+			continue // unchanged, or a newer one is on its way by itself
+		}
+		for sent := now; ; {
+			p.spread(ctx, account, watchers, sent)
+			p.own(account, sent)
+			last := s.Presence.Load()
+			if last == nil && sent.Type != stanza.Unavailable {
+				last = stanza.New(stanza.Presence, stanza.Unavailable, s.JID, jid.JID{}, "")
+			}
+			if last == sent || last == nil {
+				break
+			}
+			sent = last // it changed while it was sent: the last word is the right one
+		}
+	}
+}
+
 // Hide tells a contact that the account's available sessions are not available (RFC 6121 §3.2.2). It asks no block list of the account,
 // since it is how a block begins.
 func (p *Presence) Hide(ctx context.Context, account, contact jid.JID) {
