@@ -41,7 +41,7 @@ type pair struct{ from, to string }
 var sideways = []pair{
 	{".", "cli"}, {"cli", "server"},
 	{"web/*", "web/session"}, {"web/*", "web/ui"},
-	{"chat/*", "chat/archive"}, {"chat/*", "chat/roster"}, {"chat/*", "chat/pubsub"},
+	{"chat/*", "chat/archive"}, {"chat/*", "chat/roster"}, {"chat/*", "chat/pubsub"}, {"chat/*", "chat/adhoc"},
 	{"desk", "desk/*"}, {"desk/*", "desk"}, {"desk/*", "desk/*"}, {"report", "desk"}, {"report", "desk/*"},
 	{"xmpp/feature", "records"}, {"xmpp/route", "xmpp/feature"}, {"xmpp/c2s", "xmpp/route"}, {"xmpp/c2s", "xmpp/feature"}, {"xmpp/c2s", "account"},
 	{"account", "records"}, {"account", "xmpp/feature"}, {"xmpp/c2s", "records"},

@@ -81,7 +81,11 @@ func (a *Accounts) checkInvite(i *Invitation) error {
 
 // mayInvite asks the rows that other invitations and accounts have.
 func (a *Accounts) mayInvite(ctx context.Context, tx *store.Tx, i Invitation) error {
-	if !i.By.IsZero() {
+	operator, err := a.Operator(ctx, i.By)
+	if err != nil {
+		return err
+	}
+	if !i.By.IsZero() && !operator {
 		var all, open int
 		err := tx.QueryRow(ctx, `SELECT count(*), COALESCE(SUM(CASE WHEN revoked = 0 AND uses > 0 THEN 1 ELSE 0 END), 0) FROM account_invite
 			WHERE invited_by = $1 AND expires > $2`, i.By.String(), store.Time(i.Created)).Scan(&all, &open)

@@ -13,6 +13,7 @@ import (
 	"writ/chat/devices"
 	"writ/chat/disco"
 	"writ/chat/e2ee"
+	"writ/chat/invite"
 	"writ/chat/mam"
 	"writ/chat/offline"
 	"writ/chat/pace"
@@ -31,7 +32,8 @@ import (
 // another has done stands after it.
 func (h *House) chatRooms() []*feature.Feature {
 	blocks := blocking.New(h.Config.Blocking, blocking.Parts{DB: h.DB, Router: h.Router, Log: h.Log})
-	contacts := roster.New(h.Config.Roster, roster.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Blocker: blocks})
+	contacts := roster.New(h.Config.Roster, roster.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Blocker: blocks, Inviter: h.Accounts})
+	h.Accounts.OnJoin(contacts.Befriend)
 	seen := presence.New(presence.Parts{Router: h.Router, Log: h.Log, Contacts: contacts, Blocker: blocks, Seen: h.Records.Keeper})
 	contacts.Share(seen)
 	blocks.Cover(seen)
@@ -46,6 +48,7 @@ func (h *House) chatRooms() []*feature.Feature {
 	h.Bulletin = bulletin.New(bulletin.Parts{DB: h.DB, Router: h.Router, People: residents{h.Accounts}, Places: h.Records.Keeper, Clock: h.Clock, Log: h.Log})
 	h.Bulletin.OnAnswer(h.answer)
 	access := devices.New(h.Accounts, h.Router)
+	invited := invite.New(invite.Parts{Domain: h.Domain, Invitations: h.Accounts, Rights: h.Accounts, Link: h.InviteLink})
 	list := []*feature.Feature{
 		h.Bulletin.Feature(),
 		found.Feature(), // sees each presence's capabilities before the presence room takes it
@@ -64,7 +67,8 @@ func (h *House) chatRooms() []*feature.Feature {
 		events.Feature(),
 		private.New(private.Parts{DB: h.DB, Nodes: events, Clock: h.Clock}),
 		register.New(h.Router, h.Accounts),
-		adhoc.New(h.Clock, adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule), adhoc.MyDevices(apps{access})),
+		invited.Feature(),
+		adhoc.New(h.Clock, append(invited.Commands(), adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule), adhoc.MyDevices(apps{access}))...),
 		access.Feature(),
 		h.S2S.Feature(), // writes down what goes to other servers as the rooms before it have made it
 		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),

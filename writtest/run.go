@@ -172,6 +172,11 @@ func (r *run) cast() {
 	for _, a := range r.s.accounts {
 		make(a)
 	}
+	for _, name := range r.s.heads {
+		if err := r.house.Accounts.SetOperator(r.t.Context(), make(name), true); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 	for _, c := range r.s.clients {
 		full, err := make(c.account).WithResource(c.name)
 		if err != nil {

@@ -22,6 +22,7 @@ type script struct {
 	config   []string        // TOML lines
 	own      bool            // it needs a server of its own
 	clock    bool            // it moves the clock
+	heads    []string        // accounts that are operators
 	steps    []statement
 }
 
@@ -86,6 +87,9 @@ func (s *script) add(st statement) error {
 	case "account":
 		s.accounts = append(s.accounts, rest)
 		s.away(rest, away)
+		return nil
+	case "operator":
+		s.heads = append(s.heads, rest)
 		return nil
 	case "config":
 		s.config, s.own = append(s.config, rest), true

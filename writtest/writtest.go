@@ -17,6 +17,7 @@
 //	account carol                an account without a client
 //	client bob abroad            an account and a client of it at another house, whose domain is {abroad}; the two talk with each other
 //	account dora abroad          an account there without a client
+//	operator carol               an account that is an operator
 //	config e2ee.mode = "require" a setting, in TOML; the script gets a server of its own. Without it e2ee.mode is off
 //
 //	alice connects               TCP or WebSocket, TLS, login, bind; sends no presence

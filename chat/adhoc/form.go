@@ -10,7 +10,7 @@ const FormNS = "jabber:x:data"
 // Form is a data form to be filled in, or a result to be shown (XEP-0004 §3).
 type Form struct {
 	Result       bool   // shown, not filled in
-	Kind         string // its FORM_TYPE (XEP-0068 §3); empty: none
+	Kind         string // its FORM_TYPE (XEP-0068); empty: none
 	Title        string
 	Instructions string
 	Fields       []Field

@@ -6,6 +6,8 @@
 //   - A contact that only asked to subscribe is not in the roster (RFC 6121 §3.1.3), but its request is kept, once, and
 //     delivered at each initial presence until it is answered.
 //   - Roster versions of an account never repeat and never go back, also not after the account is deleted and made again.
+//   - A request with a token of the account (XEP-0379) is answered for it, in the transaction that uses the token up; with any other
+//     token it is a request like any other.
 //   - Removed contacts are forgotten: a client whose version is older than a removal gets the whole roster (RFC 6121 §2.6.3).
 package roster
 
@@ -63,6 +65,12 @@ type Blocker interface {
 	Blocked(ctx context.Context, account, other jid.JID) bool
 }
 
+// Inviter knows the tokens by which people let others become their contacts. Package account implements it.
+type Inviter interface {
+	// Spend takes one use of a token of by, shown by who, and reports whether it served.
+	Spend(ctx context.Context, tx *store.Tx, token string, by, who jid.JID) (bool, error)
+}
+
 // Parts is what the room stands on.
 type Parts struct {
 	DB      *store.DB
@@ -70,6 +78,7 @@ type Parts struct {
 	Clock   clock.Clock
 	Log     *slog.Logger
 	Blocker Blocker
+	Inviter Inviter // nil: no token serves
 }
 
 // Roster is the room, and the engine that presence, archive and others ask.
@@ -102,7 +111,7 @@ func (r *Roster) Share(s Sharer) { r.sharer = s }
 func (r *Roster) Feature() *feature.Feature {
 	return &feature.Feature{
 		Name:   "roster",
-		Specs:  []string{"RFC 6121"},
+		Specs:  []string{"RFC 6121", "XEP-0379"},
 		Schema: schema,
 		Data:   []records.Datum{r.contacts()},
 		Disco: feature.Disco{

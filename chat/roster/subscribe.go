@@ -62,6 +62,7 @@ type work struct {
 type reply struct {
 	from, to jid.JID
 	st       *stanza.Stanza
+	own      bool // the sender's side changes too, as if its client had sent it
 }
 
 func (r *Roster) begin(ctx context.Context, tx *store.Tx) *work {
@@ -81,7 +82,11 @@ func (w *work) drain(ctx context.Context) error {
 	for len(w.replies) > 0 {
 		p := w.replies[0]
 		w.replies = w.replies[1:]
-		if err := w.route(ctx, p.from, p.to, p.st); err != nil {
+		send := w.route
+		if p.own {
+			send = w.outbound
+		}
+		if err := send(ctx, p.from, p.to, p.st); err != nil {
 			return err
 		}
 		if p.st.Type == stanza.Subscribed {
@@ -132,9 +137,20 @@ func (w *work) inbound(ctx context.Context, user, contact jid.JID, st *stanza.St
 	if err != nil {
 		return err
 	}
-	step := Inbound(was.State, string(st.Type))
+	welcome, err := w.welcome(ctx, was, user, contact, st)
+	if err != nil {
+		return err
+	}
+	known := was.State
+	if welcome {
+		known |= Approved
+	}
+	step := Inbound(known, string(st.Type))
 	now := was
 	now.State = step.Next
+	if welcome {
+		now.State = now.State&^Approved | was.State&Approved
+	}
 	if now.State.Has(In) && !was.State.Has(In) {
 		if _, waiting, err := w.r.count(ctx, w.tx, user); err != nil || waiting >= w.r.c.MaxRequests {
 			return err // a flood of requests must not fill the store (RFC 6121 §3.1.3)
@@ -152,7 +168,10 @@ func (w *work) inbound(ctx context.Context, user, contact jid.JID, st *stanza.St
 		w.then(func(ctx context.Context) { w.r.sharer.Hide(ctx, user, contact) })
 	}
 	if step.Reply != "" {
-		w.replies = append(w.replies, reply{user, contact, stanza.New(stanza.Presence, stanza.Type(step.Reply), user, contact, "")})
+		w.replies = append(w.replies, reply{from: user, to: contact, st: stanza.New(stanza.Presence, stanza.Type(step.Reply), user, contact, "")})
+	}
+	if welcome {
+		w.replies = append(w.replies, reply{from: user, to: contact, st: stanza.New(stanza.Presence, stanza.Subscribe, user, contact, ""), own: true})
 	}
 	return nil
 }
