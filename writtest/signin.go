@@ -183,7 +183,11 @@ func (r *run) signIn(p *player, st statement) error {
 		s.Inside += string(e.AppendTo(nil, nsSASL2))
 	}
 	if p.Client == nil {
-		p.Client, p.gone, p.inbox, p.sm, p.resumable = r.house.Dial(r.t, r.via), nil, nil, smState{}, false
+		h := r.house
+		if p.abroad {
+			h = r.away
+		}
+		p.Client, p.gone, p.inbox, p.sm, p.resumable = h.Dial(r.t, r.via), nil, nil, smState{}, false
 		if st.verb == "signs in at once" {
 			if err := p.tls(); err != nil {
 				return err

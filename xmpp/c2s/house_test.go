@@ -41,7 +41,9 @@ type house struct {
 	router *route.Router
 	db     *store.DB
 	cert   *x509.CertPool
-	kept   *keeper
+
+	accounts *account.Accounts
+	kept     *keeper
 }
 
 // keeper is an offline room in little: it keeps messages for accounts without a session, in memory but in the transaction's order.
@@ -75,6 +77,7 @@ func newHouseOf(t testing.TB, resources int, change ...func(*Config)) *house {
 			t.Fatal(err)
 		}
 	}
+	h.accounts = accounts
 	h.router = route.New(route.Config{Domain: domain, DB: db, Accounts: accounts, MaxResources: resources})
 	if err := h.router.Use([]*feature.Feature{h.presence(), h.ping(), h.store()}); err != nil {
 		t.Fatal(err)
@@ -322,6 +325,18 @@ func (p *peer) sync() {
 	p.t.Helper()
 	p.send("<iq type='get' id='sync'><ping xmlns='urn:xmpp:ping'/></iq>")
 	p.expect("type='result'", "id='sync'")
+}
+
+// write runs one statement on the store.
+func (h *house) write(sql string, args ...any) {
+	h.t.Helper()
+	err := h.db.Write(context.Background(), func(tx *store.Tx) error {
+		_, err := tx.Exec(context.Background(), sql, args...)
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *house) jid(s string) jid.JID { return jid.MustParse(s) }
