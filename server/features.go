@@ -38,6 +38,7 @@ func (h *House) chatRooms() []*feature.Feature {
 	contacts.Share(seen)
 	blocks.Cover(seen)
 	events := pubsub.New(pubsub.Config{Router: h.Router, DB: h.DB, Contacts: circles{contacts}, Clock: h.Clock, Log: h.Log})
+	cards := vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Nodes: events, Presence: seen, Clock: h.Clock, Log: h.Log})
 	kept := archive.New(h.Config.archive(), archive.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Contacts: contacts})
 	waiting := offline.New(h.Config.Offline, offline.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Archive: kept})
 	h.forget = func(account jid.JID) {
@@ -56,7 +57,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		e2ee.New(h.Config.E2EE, h.Router).Feature(),
 		pace.New(h.Config.Pace, pace.Parts{Router: h.Router, Contacts: contacts, Clock: h.Clock, Log: h.Log, Metrics: h.Metrics}).Feature(),
 		contacts.Feature(),
-		vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Nodes: events, Presence: seen, Clock: h.Clock, Log: h.Log}, events.Follow), // stamps presence
+		cards.Feature(), // stamps presence before it is sent on
 		seen.Feature(),
 		kept.Feature(),
 		waiting.Feature(),

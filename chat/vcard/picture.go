@@ -47,7 +47,7 @@ func current(ctx context.Context, r store.Reader, account jid.JID) (p picture, e
 	return p, nil
 }
 
-func (r *room) keep(ctx context.Context, tx *store.Tx, account jid.JID, p picture) (err error) {
+func (r *VCard) keep(ctx context.Context, tx *store.Tx, account jid.JID, p picture) (err error) {
 	if p.hash == "" {
 		_, err = tx.Exec(ctx, `DELETE FROM vcard_photo WHERE account = $1`, account.String())
 	} else {
@@ -63,7 +63,7 @@ func (r *room) keep(ctx context.Context, tx *store.Tx, account jid.JID, p pictur
 
 // published brings what stands in the nodes into the card (XEP-0398 §3.1): the one <info/> without a URL counts, if its id is the
 // SHA-1 hash of the bytes in the data node.
-func (r *room) published(ctx context.Context, tx *store.Tx, account jid.JID, _ bool) (func(), error) {
+func (r *VCard) published(ctx context.Context, tx *store.Tx, account jid.JID, _ bool) (func(), error) {
 	was, err := current(ctx, tx, account)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (r *room) published(ctx context.Context, tx *store.Tx, account jid.JID, _ b
 }
 
 // shown is the picture that the nodes show now.
-func (r *room) shown(ctx context.Context, tx store.Reader, account jid.JID) (picture, error) {
+func (r *VCard) shown(ctx context.Context, tx store.Reader, account jid.JID) (picture, error) {
 	meta, err := r.Nodes.Items(ctx, tx, account, metaNode)
 	if err != nil || len(meta) == 0 {
 		return picture{}, err
@@ -99,7 +99,7 @@ func (r *room) shown(ctx context.Context, tx store.Reader, account jid.JID) (pic
 }
 
 // bytesOf are the bytes of a published picture, or nil.
-func (r *room) bytesOf(ctx context.Context, tx store.Reader, account jid.JID, id string) ([]byte, error) {
+func (r *VCard) bytesOf(ctx context.Context, tx store.Reader, account jid.JID, id string) ([]byte, error) {
 	item, err := r.Nodes.Item(ctx, tx, account, dataNode, id)
 	if err != nil || item == nil || !item.Payload.Is(dataNode, "data") {
 		return nil, err
@@ -147,7 +147,7 @@ func photo(card *xml.Element) (raw []byte, said string, err error) {
 }
 
 // publish brings the picture of a card that was set into the nodes (XEP-0398 §3.2). A card without a picture says that there is none.
-func (r *room) publish(ctx context.Context, tx *store.Tx, account jid.JID, raw []byte, said string) (func(), error) {
+func (r *VCard) publish(ctx context.Context, tx *store.Tx, account jid.JID, raw []byte, said string) (func(), error) {
 	was, err := current(ctx, tx, account)
 	if err != nil {
 		return nil, err
@@ -183,7 +183,7 @@ func (r *room) publish(ctx context.Context, tx *store.Tx, account jid.JID, raw [
 	return func() { announce(); meta(); refresh() }, r.keep(ctx, tx, account, now)
 }
 
-func (r *room) put(ctx context.Context, tx *store.Tx, account jid.JID, node, id string, payload []byte) (func(), error) {
+func (r *VCard) put(ctx context.Context, tx *store.Tx, account jid.JID, node, id string, payload []byte) (func(), error) {
 	el, err := xml.Parse(payload, "")
 	if err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ func withPhoto(card *xml.Element, p picture, raw []byte) []byte {
 
 // stamp puts the picture's hash into an available presence (XEP-0398 §4). An empty <photo/> says that the app shows no picture, and stays. What
 // goes to one address shows the hash only if that address may read the picture: in a room of strangers it would tell who somebody is.
-func (r *room) stamp(ctx context.Context, e *feature.Envelope) (bool, error) {
+func (r *VCard) stamp(ctx context.Context, e *feature.Envelope) (bool, error) {
 	if e.Session == nil || e.Stanza.Type != stanza.Available {
 		return false, nil
 	}
@@ -222,7 +222,7 @@ func (r *room) stamp(ctx context.Context, e *feature.Envelope) (bool, error) {
 }
 
 // visible is the account's picture as far as the reader may read it; the zero address stands for the contacts.
-func (r *room) visible(ctx context.Context, account, reader jid.JID) (picture, error) {
+func (r *VCard) visible(ctx context.Context, account, reader jid.JID) (picture, error) {
 	p, err := current(ctx, r.DB, account)
 	if err != nil || p.hash == "" {
 		return picture{}, err
@@ -250,7 +250,7 @@ func stamped(s *stanza.Stanza, p picture) *stanza.Stanza {
 }
 
 // refresh sends the presence of the account's sessions again after its picture has changed, so that who sees it learns of the change.
-func (r *room) refresh(ctx context.Context, account jid.JID) func() {
+func (r *VCard) refresh(ctx context.Context, account jid.JID) func() {
 	return func() {
 		ctx := context.WithoutCancel(ctx)
 		p, err := r.visible(ctx, account, jid.JID{})

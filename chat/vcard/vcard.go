@@ -43,6 +43,7 @@ type Contacts interface {
 
 // Nodes are the personal nodes. Package pubsub has them.
 type Nodes interface {
+	Follow(node string, f pubsub.Follower)
 	Items(ctx context.Context, r store.Reader, account jid.JID, node string) ([]pubsub.Item, error)
 	Item(ctx context.Context, r store.Reader, account jid.JID, node, id string) (*pubsub.Item, error)
 	Admits(ctx context.Context, account jid.JID, node string, reader jid.JID) (bool, error)
@@ -64,15 +65,20 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-type room struct{ Config }
+// VCard is the room.
+type VCard struct{ Config }
 
-// New makes the room. It stands before the presence room, which sends on what this one has stamped. follow has the room told of changes of a
-// node; pubsub's Follow is meant.
-func New(c Config, follow func(node string, f pubsub.Follower)) *feature.Feature {
+// New makes the room.
+func New(c Config) *VCard {
 	c.Log = c.Log.With("room", "vcard")
-	r := &room{c}
-	follow(metaNode, r.published)
-	follow(dataNode, r.published)
+	r := &VCard{c}
+	c.Nodes.Follow(metaNode, r.published)
+	c.Nodes.Follow(dataNode, r.published)
+	return r
+}
+
+// Feature is the room as the house sees it. It stands before the presence room, which sends on what this one has stamped.
+func (r *VCard) Feature() *feature.Feature {
 	schema, _ := fs.Sub(schemas, "schema") // the folder is embedded: it cannot fail
 	return &feature.Feature{
 		Name:   "vcard",
@@ -89,41 +95,18 @@ func New(c Config, follow func(node string, f pubsub.Follower)) *feature.Feature
 	}
 }
 
-// get is XEP-0054 §3.1 for one's own card and §3.3 for another's. Of an account whose presence the reader may not see it shows the picture, if
-// the owner opened that to everybody, and else nothing.
-func (r *room) get(ctx context.Context, q *feature.Request) (feature.Reply, error) {
+// get is XEP-0054 §3.1 for one's own card and §3.3 for another's.
+func (r *VCard) get(ctx context.Context, q *feature.Request) (feature.Reply, error) {
 	sees, err := r.Contacts.Subscribed(ctx, q.To, q.From.Bare())
 	if err != nil {
 		return feature.Reply{}, err
 	}
-	p, err := r.visible(ctx, q.To, q.From.Bare())
-	if err != nil {
-		return feature.Reply{}, err
-	}
-	var raw []byte
-	if p.hash != "" {
-		if raw, err = r.bytesOf(ctx, r.DB, q.To, p.hash); err != nil {
-			return feature.Reply{}, err
-		}
-	}
-	if !sees && raw == nil {
-		return feature.Reply{}, stanza.ServiceUnavailable("")
-	}
-	var card []byte
-	if sees {
-		if card, err = r.card(ctx, q.To); err != nil {
-			return feature.Reply{}, err
-		}
-	}
+	card, err := r.Card(ctx, q.To, q.From.Bare())
 	switch {
-	case raw != nil:
-		var el *xml.Element
-		if card != nil {
-			if el, err = xml.Parse(card, ""); err != nil {
-				return feature.Reply{}, fmt.Errorf("vcard: a stored card: %w", err)
-			}
-		}
-		card = withPhoto(el, p, raw)
+	case err != nil:
+		return feature.Reply{}, err
+	case card == nil && !sees:
+		return feature.Reply{}, stanza.ServiceUnavailable("")
 	case card == nil && q.Place == feature.AtOwn:
 		var b xml.Builder
 		card = b.Empty(NS, "vCard").Bytes() // an empty card of one's own, not an error that apps would show
@@ -133,8 +116,40 @@ func (r *room) get(ctx context.Context, q *feature.Request) (feature.Reply, erro
 	return feature.Reply{Payload: card}, nil
 }
 
+// Card is the account's card as the reader, a bare address, may see it; nil: nothing. Who may not see the account's presence sees the picture, if
+// the owner opened that to everybody: nothing else of the card was written for strangers.
+func (r *VCard) Card(ctx context.Context, account, reader jid.JID) (card []byte, err error) {
+	sees, err := r.Contacts.Subscribed(ctx, account, reader)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.visible(ctx, account, reader)
+	if err != nil {
+		return nil, err
+	}
+	var raw []byte
+	if p.hash != "" {
+		if raw, err = r.bytesOf(ctx, r.DB, account, p.hash); err != nil {
+			return nil, err
+		}
+	}
+	if sees {
+		card, err = r.card(ctx, account)
+	}
+	if err != nil || raw == nil {
+		return card, err
+	}
+	var el *xml.Element
+	if card != nil {
+		if el, err = xml.Parse(card, ""); err != nil {
+			return nil, fmt.Errorf("vcard: a stored card: %w", err)
+		}
+	}
+	return withPhoto(el, p, raw), nil
+}
+
 // card is the stored card, or nil.
-func (r *room) card(ctx context.Context, account jid.JID) (card []byte, err error) {
+func (r *VCard) card(ctx context.Context, account jid.JID) (card []byte, err error) {
 	err = r.DB.QueryRow(ctx, `SELECT card FROM vcard_card WHERE account = $1`, account.String()).Scan(&card)
 	if errors.Is(err, store.ErrNoRows) {
 		return nil, nil
@@ -146,7 +161,7 @@ func (r *room) card(ctx context.Context, account jid.JID) (card []byte, err erro
 }
 
 // set is XEP-0054 §3.2. A picture in the card moves to the nodes.
-func (r *room) set(ctx context.Context, q *feature.Request) (feature.Reply, error) {
+func (r *VCard) set(ctx context.Context, q *feature.Request) (feature.Reply, error) {
 	if q.Place != feature.AtOwn {
 		return feature.Reply{}, stanza.Forbidden("a business card can be changed by its owner alone")
 	}
@@ -174,7 +189,7 @@ func (r *room) set(ctx context.Context, q *feature.Request) (feature.Reply, erro
 	return feature.Reply{Then: then}, err
 }
 
-func (r *room) datum() records.Datum {
+func (r *VCard) datum() records.Datum {
 	return records.Datum{
 		Datum: schedule.Datum{
 			Name:     "business-card",

@@ -45,7 +45,7 @@ func (bare) Put(context.Context, *store.Tx, jid.JID, string, pubsub.Options, ...
 	return func() {}, nil
 }
 func (bare) Refresh(context.Context, jid.JID, func(*stanza.Stanza) *stanza.Stanza) {}
-func (bare) follow(string, pubsub.Follower)                                        {}
+func (bare) Follow(string, pubsub.Follower)                                        {}
 
 func ask(t *testing.T, f *feature.Feature, from, to jid.JID, typ stanza.Type, payload string) (string, error) {
 	t.Helper()
@@ -72,7 +72,7 @@ func TestCard(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := New(Config{DB: db, Contacts: friends{}, Nodes: bare{}, Presence: bare{}, Clock: clock.NewFake(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
-			Log: slog.New(slog.DiscardHandler)}, bare{}.follow)
+			Log: slog.New(slog.DiscardHandler)}).Feature()
 		storetest.Migrate(t, db, store.Schema{Room: "vcard", FS: f.Schema})
 		if err := f.Data[0].Check(); err != nil {
 			t.Fatal(err)
