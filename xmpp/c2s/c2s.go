@@ -74,15 +74,16 @@ type Recorder interface {
 
 // Parts is what the server stands on.
 type Parts struct {
-	Router   *route.Router
-	SASL     *sasl.Server
-	TLS      *tls.Config // certificates; versions, ALPN and sizes are set by New on a copy
-	DB       *store.DB
-	Accounts Accounts // may be nil
-	Recorder Recorder // may be nil
-	Clock    clock.Clock
-	Log      *slog.Logger
-	Metrics  *obs.Metrics
+	Router    *route.Router
+	SASL      *sasl.Server
+	TLS       *tls.Config // certificates; versions, ALPN and sizes are set by New on a copy
+	DB        *store.DB
+	Accounts  Accounts  // may be nil
+	Recorder  Recorder  // may be nil
+	Newcomers Newcomers // nil: nobody registers in-band
+	Clock     clock.Clock
+	Log       *slog.Logger
+	Metrics   *obs.Metrics
 
 	ResourceKey []byte // makes the resources of Bind 2, for each device the same; nil: a random one, that lasts as long as the server
 

@@ -1,6 +1,7 @@
 package c2s
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"writ/xmpp/feature"
 	"writ/xmpp/jid"
 	"writ/xmpp/sasl"
 	"writ/xmpp/stream"
@@ -23,6 +25,7 @@ type login struct {
 	from     jid.JID        // who the stream's header says it is; not to be believed
 	config   string         // the value of XEP-0509 that the features had
 	failures int
+	guest    func(context.Context, *feature.Request) (feature.Reply, error) // of Newcomers, once asked
 }
 
 // signin is what is told of a sign-in to the record, once a resource is bound.
@@ -167,6 +170,9 @@ func (c *conn) features() []string {
 		}
 		out = append(out, string(b.Bytes()))
 	}
+	if s.p.Newcomers != nil {
+		out = append(out, s.p.Newcomers.Features()...)
+	}
 	out = append(out, stream.LimitsFeature(limits.Bytes, int(s.c.AuthTimeout.Std()/time.Second)))
 	if c.secure() {
 		out = append(out, c.configVersion(out))
@@ -226,7 +232,7 @@ func (c *conn) negotiate(r *xml.Raw) {
 	case xml.Name{Space: "http://jabber.org/protocol/compress", Local: "compress"}:
 		c.tell([]byte("<failure xmlns='http://jabber.org/protocol/compress'><unsupported-method/></failure>"))
 	default:
-		c.fail("not-authorized", "sign in first")
+		c.newcomer(r)
 	}
 }
 

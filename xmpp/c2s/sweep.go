@@ -47,7 +47,7 @@ func (s *Server) sweep() {
 func (c *conn) check(now time.Time) {
 	x := c.bound.Load()
 	if x == nil {
-		if now.Sub(c.born) >= c.srv.c.AuthTimeout.Std()-sweepEvery/2 {
+		if now.Sub(c.born) >= c.patience()-sweepEvery/2 {
 			c.stop(stream.Fail("connection-timeout", "signing in took too long"), false)
 		}
 		return
