@@ -68,12 +68,13 @@ type House struct {
 	S2S      *s2s.Server
 	Sessions *session.Sessions
 
-	key      *tlog.Key             // signs the log and the manifests
-	pages    http.Handler          // of all faces
-	forget   func(account jid.JID) // what the rooms remember of it
-	features []*feature.Feature
-	rooms    []room // every room with tables, in the order of its migrations
-	closers  []func() error
+	newcomers c2s.Newcomers         // whom c2s asks before sign-in
+	key       *tlog.Key             // signs the log and the manifests
+	pages     http.Handler          // of all faces
+	forget    func(account jid.JID) // what the rooms remember of it
+	features  []*feature.Feature
+	rooms     []room // every room with tables, in the order of its migrations
+	closers   []func() error
 }
 
 // room is a room's tables and what it keeps about people in them.

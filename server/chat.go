@@ -42,7 +42,7 @@ func (h *House) openClients(ctx context.Context) error {
 	}
 	h.C2S, err = c2s.New(h.Config.XMPP, c2s.Parts{
 		Router: h.Router, SASL: auth, TLS: h.TLS, DB: h.DB, Accounts: atWork{h.Accounts, h.forget}, Recorder: h.Records.Recorder,
-		Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, WebSocketURL: h.webSocketURL(), ResourceKey: resources,
+		Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, WebSocketURL: h.webSocketURL(), ResourceKey: resources, Newcomers: h.newcomers,
 	})
 	if err != nil {
 		return err

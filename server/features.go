@@ -49,6 +49,8 @@ func (h *House) chatRooms() []*feature.Feature {
 	h.Bulletin = bulletin.New(bulletin.Parts{DB: h.DB, Router: h.Router, People: residents{h.Accounts}, Places: h.Records.Keeper, Clock: h.Clock, Log: h.Log})
 	h.Bulletin.OnAnswer(h.answer)
 	access := devices.New(h.Accounts, h.Router)
+	newcomers := register.New(register.Parts{Router: h.Router, Accounts: h.Accounts, Invitations: h.Accounts, Clock: h.Clock})
+	h.newcomers = newcomers
 	invited := invite.New(invite.Parts{Domain: h.Domain, Invitations: h.Accounts, Rights: h.Accounts, Link: h.InviteLink})
 	list := []*feature.Feature{
 		h.Bulletin.Feature(),
@@ -67,7 +69,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		software.New(software.Parts{DB: h.DB, Recorder: h.Records.Recorder, Devices: h.Accounts, Log: h.Log}),
 		events.Feature(),
 		private.New(private.Parts{DB: h.DB, Nodes: events, Clock: h.Clock}),
-		register.New(h.Router, h.Accounts),
+		newcomers.Feature(),
 		invited.Feature(),
 		adhoc.New(h.Clock, append(invited.Commands(), adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule), adhoc.MyDevices(apps{access}))...),
 		access.Feature(),
