@@ -102,7 +102,7 @@ func (h *House) parts(at *Addresses, failed func(name string, err error)) []part
 			list = append(list, part{f.Name, f.Start, f.Stop})
 		}
 	}
-	list = append(list, part{name: "clients", stop: h.C2S.Close})
+	list = append(list, part{"clients", h.C2S.Start, h.C2S.Close})
 	for _, a := range h.Config.XMPP.Listen {
 		list = append(list, h.xmppListener(a, c2s.StartTLS, &at.XMPP, failed))
 	}

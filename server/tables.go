@@ -12,11 +12,12 @@ import (
 	"writ/store"
 	"writ/tlog"
 	"writ/web/session"
+	"writ/xmpp/c2s"
 )
 
 // tables lists the rooms that keep rows. Accounts come first: they are the only table that other rooms may refer to.
 func (h *House) tables() []room {
-	list := []room{{account.Schema(), h.Accounts.Data()}}
+	list := []room{{account.Schema(), h.Accounts.Data()}, {c2s.Schema(), c2s.Data()}}
 	for _, s := range records.Schemas() {
 		list = append(list, room{schema: s})
 	}

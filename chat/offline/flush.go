@@ -185,25 +185,40 @@ func (o *Offline) slept(ctx context.Context, s *feature.Session, unacked []*stan
 	})
 }
 
-// resumed forgets what the queue of a session that has returned holds (XEP-0198 §5).
+// resumed forgets what the queue of a session that has returned holds (XEP-0198 §5). What else waits, because it came while the server was
+// going down, is given to it: it sends no presence that would bring it.
 func (o *Offline) resumed(ctx context.Context, s *feature.Session) {
 	account := s.JID.Bare()
+	receives := s.Available() && s.Priority.Load() >= 0
+	var more bool
 	err := o.DB.Write(ctx, func(tx *store.Tx) error {
 		var one int
-		err := tx.QueryRow(ctx, `SELECT 1 FROM offline_message WHERE account = $1 AND spare LIMIT 1`, account.String()).Scan(&one)
+		err := tx.QueryRow(ctx, `SELECT 1 FROM offline_message WHERE account = $1 LIMIT 1`, account.String()).Scan(&one)
 		if errors.Is(err, store.ErrNoRows) {
 			return nil // nothing to write, no commit to wait for
 		}
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare`, account.String())
+		if _, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare`, account.String()); err != nil || !receives {
+			return err
+		}
+		waiting, rest, err := o.take(ctx, tx, account)
+		more = rest
+		tx.AfterCommit(func() {
+			for _, st := range waiting {
+				s.Out.Push(st)
+			}
+		})
 		return err
 	})
 	if err != nil {
 		o.Log.Error("forgetting what a returned session has", "err", err)
 	}
 	o.forgetCount(account)
+	if more {
+		o.next(ctx, s)
+	}
 }
 
 func (o *Offline) waits(ctx context.Context, account jid.JID) bool {

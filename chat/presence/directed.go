@@ -2,6 +2,7 @@ package presence
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"writ/xmpp/feature"
@@ -30,6 +31,34 @@ func (p *Presence) direct(s *feature.Session, to jid.JID, typ stanza.Type) error
 	}
 	set[to] = struct{}{}
 	return nil
+}
+
+// note gives the addresses that have directed presence of a session, for the next process.
+func (p *Presence) note(s *feature.Session) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []string
+	for to := range p.directed[s] {
+		list = append(list, to.String())
+	}
+	if list == nil {
+		return nil
+	}
+	b, _ := json.Marshal(list) // strings alone: it cannot fail
+	return b
+}
+
+// back takes up what note gave.
+func (p *Presence) back(_ context.Context, s *feature.Session, note []byte) {
+	var list []string
+	if json.Unmarshal(note, &list) != nil {
+		return
+	}
+	for _, a := range list {
+		if to, err := jid.Parse(a); err == nil {
+			p.direct(s, to, stanza.Available)
+		}
+	}
 }
 
 // sentTo reports whether the session of a full JID has sent directed presence to an address or its account.

@@ -75,7 +75,7 @@ func (p *Presence) Feature() *feature.Feature {
 		Specs:    []string{"RFC 6121", "XEP-0203"},
 		Screen:   p.screen,
 		Presence: p.presence,
-		Session:  feature.SessionHooks{Close: p.close},
+		Session:  feature.SessionHooks{Close: p.close, Note: p.note, Back: p.back},
 	}
 }
 

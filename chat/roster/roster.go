@@ -129,7 +129,7 @@ func (r *Roster) Feature() *feature.Feature {
 		},
 		Presence: r.presence,
 		After:    r.after,
-		Session:  feature.SessionHooks{Close: r.forget},
+		Session:  feature.SessionHooks{Close: r.forget, Back: r.back},
 	}
 }
 
@@ -139,6 +139,16 @@ func (r *Roster) forget(_ context.Context, s *feature.Session) {
 	defer r.mu.Unlock()
 	delete(r.held, s)
 	delete(r.asked, s)
+}
+
+// back marks a session that comes from the last process as one that has been given the requests that waited.
+func (r *Roster) back(_ context.Context, s *feature.Session, _ []byte) {
+	if !s.Available() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked[s] = struct{}{}
 }
 
 // forbidden answers a request about another account's roster (RFC 6121 §2.3.3), whether or not that account exists.

@@ -112,7 +112,8 @@ type Server struct {
 	closed    bool
 	listeners map[net.Listener]bool
 	conns     map[*conn]struct{}
-	tokens    map[string]*session // resumable sessions
+	tokens    map[tokenKey]*session // resumable sessions
+	over      overs                 // those that ended
 	swept     chan struct{}
 	work      sync.WaitGroup // connections' goroutines
 }
@@ -136,7 +137,7 @@ func New(c Config, p Parts) (*Server, error) {
 		return nil, errors.New("c2s: TLS and SASL are needed")
 	}
 	s := &Server{c: c, p: p, log: p.Log.With("room", "c2s"), shakes: make(chan struct{}, c.Handshakes),
-		listeners: map[net.Listener]bool{}, conns: map[*conn]struct{}{}, tokens: map[string]*session{}, swept: make(chan struct{})}
+		listeners: map[net.Listener]bool{}, conns: map[*conn]struct{}{}, tokens: map[tokenKey]*session{}, swept: make(chan struct{})}
 	for _, x := range c.Proxies {
 		n, err := parsePrefix(x)
 		if err != nil {
@@ -318,8 +319,9 @@ func peerOf(nc net.Conn) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Close ends every stream with system-shutdown (RFC 6120 §4.9.3.20). What was not acknowledged goes to other sessions or is kept by a
-// room. It waits until ctx ends for clients that read slowly.
+// Close ends every stream with system-shutdown (RFC 6120 §4.9.3.20). Sessions that may be resumed are kept for the next process, asleep
+// (XEP-0198 §5); what others had not acknowledged goes to other sessions or is kept by a room. It waits until ctx ends for clients
+// that read slowly.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	if s.closed {
@@ -334,26 +336,23 @@ func (s *Server) Close(ctx context.Context) error {
 	for c := range s.conns {
 		conns = append(conns, c)
 	}
-	asleep := make([]*session, 0, len(s.tokens))
-	for _, x := range s.tokens {
-		asleep = append(asleep, x)
-	}
 	s.mu.Unlock()
 	s.cancel()
 	<-s.swept
 	for _, c := range conns {
-		c.stop(shutdown(), false)
-	}
-	for _, x := range asleep {
-		if x.Hibernating() {
-			x.end()
-		}
+		c.stop(shutdown(), true)
 	}
 	err := s.drain(ctx)
+	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), layTime) // slow readers must not cost the sessions of others
+	defer cancel()
+	err = errors.Join(err, s.layAll(keep))
 	s.poll.close()
 	s.crew.end()
 	return err
 }
+
+// layTime is how long writing down the sessions may take.
+const layTime = 10 * time.Second
 
 // drain waits for the connections, and closes what is left when ctx ends.
 func (s *Server) drain(ctx context.Context) error {

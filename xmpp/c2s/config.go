@@ -14,7 +14,7 @@ type Config struct {
 
 	AuthTimeout config.Duration `toml:"auth_timeout" doc:"How long a client may take from connecting to being signed in. 0 = 30s."`
 	Idle        config.Duration `toml:"idle" doc:"Silence after which a client is asked for a sign of life; after half as long again it is given up. 0 = 60s, the most."`
-	Hibernate   config.Duration `toml:"hibernate" doc:"How long a lost session may be resumed (XEP-0198). 0 = 10m."`
+	Hibernate   config.Duration `toml:"hibernate" doc:"How long a lost session may be resumed (XEP-0198), also over a restart of the server. 0 = 4h."`
 
 	MaxStanza  int `toml:"max_stanza" doc:"Bytes of the largest stanza after sign-in; at least 10000 (RFC 6120). 0 = 262144."`
 	MaxQueue   int `toml:"max_queue" doc:"Stanzas that may wait for one client, or for its return. 0 = 1000."`
@@ -50,7 +50,7 @@ func (c Config) orDefault() Config {
 	}
 	span(&c.AuthTimeout, 30*time.Second)
 	span(&c.Idle, 60*time.Second)
-	span(&c.Hibernate, 10*time.Minute)
+	span(&c.Hibernate, 4*time.Hour)
 	def(&c.MaxStanza, 256<<10)
 	def(&c.MaxQueue, 1000)
 	def(&c.MaxQueued, 2<<20)

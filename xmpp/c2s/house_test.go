@@ -68,7 +68,7 @@ func newHouse(t testing.TB, change ...func(*Config)) *house { return newHouseOf(
 // newHouseOf is newHouse with another limit of resources for an account.
 func newHouseOf(t testing.TB, resources int, change ...func(*Config)) *house {
 	db := storetest.SQLite(t)
-	storetest.Migrate(t, db, append(records.Schemas(), account.Schema())...)
+	storetest.Migrate(t, db, append(records.Schemas(), account.Schema(), Schema())...)
 	h := &house{t: t, db: db, kept: &keeper{}}
 	domain := jid.MustParse("example.org")
 	accounts := account.Open(account.Options{DB: db, Domain: domain, Config: account.Config{Iterations: sasl.MinIterations}})

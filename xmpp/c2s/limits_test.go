@@ -187,7 +187,7 @@ func TestXEP0199_DeadPeer(t *testing.T) {
 		s := h.router.Session(h.jid("bob@example.org/b"))
 		return s != nil && s.Out.Hibernating()
 	})
-	h.srv.expire(now.Add(time.Hour))
+	h.srv.expire(now.Add(5 * time.Hour))
 	if n := len(h.router.Sessions(h.jid("bob@example.org"))); n != 1 {
 		t.Errorf("%d sessions; the lost one should be over", n)
 	}
@@ -335,7 +335,8 @@ func TestShutdown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	a, b := h.online("alice", "a"), h.online("bob", "b")
-	b.enable("")
+	b.send("<enable xmlns='urn:xmpp:sm:3'/>") // counted, and not to be resumed
+	b.expect("<enabled")
 	a.send("<message to='bob@example.org' id='1'><body>x</body></message>")
 	b.expect("id='1'")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -101,8 +101,9 @@ func (s *session) manage(keep time.Duration) []byte {
 	s.in, s.done, s.owe = 0, 0, false
 	s.out.Manage()
 	if keep > 0 {
-		s.token, s.keep = rand.Text(), keep
-		b.Attr("id", s.token).Attr("resume", "true").Attr("max", strconv.Itoa(int(keep/time.Second)))
+		token := rand.Text()
+		s.token, s.keep = keyOf(token), keep
+		b.Attr("id", token).Attr("resume", "true").Attr("max", strconv.Itoa(int(keep/time.Second)))
 	}
 	return b.Bytes()
 }
@@ -143,13 +144,9 @@ func (c *conn) takeUp(id, h string, answer func(who jid.JID, resumed []byte) []b
 	if err != nil {
 		return nil, stream.Fail("invalid-xml", "'h' is a number from 0 to 4294967295")
 	}
-	refused := func() ([]byte, *stream.Error) {
-		c.srv.m.resumed.WithLabelValues("failed").Inc()
-		return smFailed("item-not-found", nil), nil
-	}
 	s := c.srv.remembered(id)
 	if s == nil || s.JID.Bare() != c.account || !s.claim.CompareAndSwap(false, true) {
-		return refused()
+		return c.noSession(id), nil
 	}
 	defer s.claim.Store(false)
 	s.own.Lock() // whoever handles a stanza of it finishes first
@@ -160,7 +157,7 @@ func (c *conn) takeUp(id, h string, answer func(who jid.JID, resumed []byte) []b
 	if s.ended || s.keep == 0 {
 		s.mu.Unlock()
 		c.mu.Unlock()
-		return refused()
+		return c.noSession(id), nil
 	}
 	if e := s.out.Ack(uint32(n)); e != nil {
 		s.mu.Unlock()
@@ -170,10 +167,11 @@ func (c *conn) takeUp(id, h string, answer func(who jid.JID, resumed []byte) []b
 	old := s.conn
 	s.conn, s.owe, s.asked = c, false, false
 	s.out.Rewind()
+	s.out.Edit(c.srv.late)
 	s.Inactive.Store(false) // XEP-0352 §4.2 leaves it to us; a client says again that it is inactive
 	s.unhold()
 	var b xml.Builder
-	b.Start(stream.Managed, "resumed").Attr("previd", s.token).Attr("h", strconv.FormatUint(uint64(s.done), 10))
+	b.Start(stream.Managed, "resumed").Attr("previd", id).Attr("h", strconv.FormatUint(uint64(s.done), 10))
 	c.say(answer(s.JID, b.Bytes()))
 	s.mu.Unlock()
 	c.mu.Unlock()
@@ -196,14 +194,29 @@ func (s *Server) remember(x *session) {
 func (s *Server) remembered(token string) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tokens[token]
+	return s.tokens[keyOf(token)]
 }
 
-func (s *Server) forget(token string) {
-	if token == "" {
+// forget ends the time in which a session can be resumed; handled is its last count.
+func (s *Server) forget(x *session, handled uint32) {
+	if x.token == (tokenKey{}) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.tokens, token)
+	delete(s.tokens, x.token)
+	s.over.add(x.token, over{x.JID.Bare(), handled})
+}
+
+// noSession refuses a resumption. Of a session of the account that has ended, the last count is told (XEP-0198 §5): the client then knows
+// what it must send again.
+func (c *conn) noSession(id string) []byte {
+	c.srv.m.resumed.WithLabelValues("failed").Inc()
+	c.srv.mu.Lock()
+	o, known := c.srv.over.of[keyOf(id)]
+	c.srv.mu.Unlock()
+	if known && o.account == c.account {
+		return smFailed("item-not-found", &o.handled)
+	}
+	return smFailed("item-not-found", nil)
 }

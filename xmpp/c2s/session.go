@@ -27,7 +27,7 @@ type session struct {
 	conn  *conn // nil while hibernating
 	out   stream.Outgoing
 	held  stream.Held
-	token string        // by which it may be resumed; never changes once set
+	token tokenKey      // of what it may be resumed by; never changes once set; zero: it may not
 	keep  time.Duration // how long it may hibernate; 0: it may not
 	until time.Time     // when a hibernating session ends
 	ended bool
@@ -164,7 +164,7 @@ func (s *session) detach(c *conn, keep bool) {
 	stay := keep && s.keep > 0 && !s.ended
 	var held []*stanza.Stanza
 	if stay {
-		s.until = time.Now().Add(s.keep)
+		s.until = s.srv.p.Clock.Now().Add(s.keep)
 		held = s.out.Held()
 	}
 	s.mu.Unlock()
@@ -199,12 +199,10 @@ func (s *session) finish() {
 	s.ended = true
 	s.held.Take()
 	left := s.out.Drain()
-	token := s.token
+	h := s.done
 	s.mu.Unlock()
-	s.srv.forget(token)
+	s.srv.forget(s, h)
 	s.srv.p.Router.Unbind(context.Background(), &s.Session)
 	s.srv.seen(s)
-	for _, q := range left {
-		s.srv.p.Router.Again(q.Stanza, s.JID, time.Unix(0, q.At).UTC())
-	}
+	s.srv.again(s.JID, left)
 }

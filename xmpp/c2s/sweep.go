@@ -30,7 +30,7 @@ func (s *Server) sweep() {
 			for _, c := range s.all() {
 				c.check(now)
 			}
-			s.expire(now)
+			s.expire(s.p.Clock.Now())
 			s.gate.forget(now)
 			s.ends.forget(now.Add(-s.c.AuthTimeout.Std() - endsKept))
 			s.takeEnded()

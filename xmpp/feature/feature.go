@@ -171,6 +171,11 @@ type SessionHooks struct {
 	// Sleep runs when the connection is lost and the session may be resumed: unacked is what the client may not have got. It must not wait.
 	Sleep func(ctx context.Context, s *Session, unacked []*stanza.Stanza)
 	Close func(ctx context.Context, s *Session) // ended for good (not: hibernating)
+	// Note gives what the room must remember of a session that outlives the process (XEP-0198 §5); nil: nothing. It is kept with the session.
+	Note func(s *Session) []byte
+	// Back runs instead of Open when a session was taken up after a restart, hibernating, with what Note gave. Nobody was told that it
+	// went, and nobody is told that it is there.
+	Back func(ctx context.Context, s *Session, note []byte)
 }
 
 // Inline is a part of Bind 2 (XEP-0386 §3.2): an element in the request that switches something on for the session.

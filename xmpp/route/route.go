@@ -83,6 +83,14 @@ type stages struct {
 	resume   []func(context.Context, *feature.Session)
 	sleep    []func(context.Context, *feature.Session, []*stanza.Stanza)
 	close    []func(context.Context, *feature.Session)
+	notes    []noting
+}
+
+// noting is a room that remembers something of a session over a restart.
+type noting struct {
+	room string
+	note func(*feature.Session) []byte
+	back func(context.Context, *feature.Session, []byte)
 }
 
 var _ feature.Router = (*Router)(nil)
@@ -158,6 +166,7 @@ func (s *stages) add(f *feature.Feature) {
 	s.resume = some(s.resume, f.Session.Resume, f.Session.Resume != nil)
 	s.sleep = some(s.sleep, f.Session.Sleep, f.Session.Sleep != nil)
 	s.close = some(s.close, f.Session.Close, f.Session.Close != nil)
+	s.notes = some(s.notes, noting{f.Name, f.Session.Note, f.Session.Back}, f.Session.Note != nil || f.Session.Back != nil)
 }
 
 func some[T any](list []T, v T, ok bool) []T {

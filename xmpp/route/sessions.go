@@ -49,6 +49,17 @@ func (r *Router) Session(full jid.JID) *feature.Session {
 // the limit of resources the longest-bound hibernating session gives way; without one the error is resource-constraint
 // (RFC 6120 §7.6.2.1).
 func (r *Router) Bind(ctx context.Context, s *feature.Session) *stanza.Error {
+	if e := r.place(s); e != nil {
+		return e
+	}
+	for _, f := range r.rooms.open {
+		r.hook(ctx, "opening a session", f, s)
+	}
+	return nil
+}
+
+// place enters a session among those of its account.
+func (r *Router) place(s *feature.Session) *stanza.Error {
 	account := s.JID.Bare()
 	sh := r.shard(account)
 	sh.mu.Lock()
@@ -79,9 +90,6 @@ func (r *Router) Bind(ctx context.Context, s *feature.Session) *stanza.Error {
 	if gone != nil {
 		gone.Out.Close(condition, text)
 	}
-	for _, f := range r.rooms.open {
-		r.hook(ctx, "opening a session", f, s)
-	}
 	return nil
 }
 
@@ -102,6 +110,15 @@ func (r *Router) Slept(ctx context.Context, s *feature.Session, unacked []*stanz
 // Unbind takes a session out and runs the rooms' Close. Questions asked of it are answered with nil. Call it once for each
 // session that Bind took.
 func (r *Router) Unbind(ctx context.Context, s *feature.Session) {
+	r.remove(s)
+	r.asks.drop(s)
+	for _, f := range r.rooms.close {
+		r.hook(ctx, "closing a session", f, s)
+	}
+}
+
+// remove takes a session out of those of its account.
+func (r *Router) remove(s *feature.Session) {
 	account := s.JID.Bare()
 	sh := r.shard(account)
 	sh.mu.Lock()
@@ -113,10 +130,6 @@ func (r *Router) Unbind(ctx context.Context, s *feature.Session) {
 	}
 	sh.mu.Unlock()
 	r.m.sessions.Dec()
-	r.asks.drop(s)
-	for _, f := range r.rooms.close {
-		r.hook(ctx, "closing a session", f, s)
-	}
 }
 
 func (r *Router) hook(ctx context.Context, what string, f func(context.Context, *feature.Session), s *feature.Session) {

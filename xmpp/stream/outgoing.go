@@ -108,6 +108,27 @@ func (o *Outgoing) Held() []*stanza.Stanza {
 	return l
 }
 
+// Restore makes the queue one with stream management, holding what an earlier process had not been told to be handled; all of it waits.
+func (o *Outgoing) Restore(acked uint32, queue []Queued) {
+	*o = Outgoing{managed: true, acked: acked, queue: queue}
+	for _, q := range queue {
+		o.size += q.Stanza.Size() + overhead
+	}
+	if len(queue) == 0 {
+		o.queue = nil
+	}
+}
+
+// Edit replaces what waits by what f makes of it.
+func (o *Outgoing) Edit(f func(Queued) *stanza.Stanza) {
+	for i := o.head + o.sent; i < len(o.queue); i++ {
+		q := &o.queue[i]
+		o.size -= q.Stanza.Size()
+		q.Stanza = f(*q)
+		o.size += q.Stanza.Size()
+	}
+}
+
 // Drain empties the queue and gives what was in it.
 func (o *Outgoing) Drain() []Queued {
 	left := o.queue[o.head:]
