@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"writ/xmpp/jid"
 	"writ/xmpp/xml"
 )
 
@@ -73,7 +74,12 @@ func (r *run) connect(p *player, verb string) error {
 	}
 	switch verb {
 	case "resumes":
-		return p.resume()
+		if err := p.resume(); err != nil {
+			return err
+		}
+		var err error
+		p.JID, err = jid.Parse(r.vars[p.name])
+		return err
 	case "resumes and fails":
 		if err := p.resume(); err == nil {
 			return fmt.Errorf("the session was resumed")

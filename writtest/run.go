@@ -196,8 +196,8 @@ func (r *run) step(st statement) error {
 	switch st.verb {
 	case "advance":
 		return r.advance(st.rest)
-	case "restart":
-		r.restart()
+	case "restart", "crash":
+		r.restart(st.verb == "crash")
 		r.house = Start(r.t, r.db, r.options...)
 		if r.world != nil {
 			r.world.Enter(r.house)
@@ -238,13 +238,17 @@ func (r *run) step(st statement) error {
 	case "drops":
 		p.Drop()
 		p.Client = nil
-		return nil
+		full, err := jid.Parse(r.vars[p.name])
+		if err == nil {
+			r.house.Asleep(full)
+		}
+		return err
 	}
 	return r.closed(p, st.rest)
 }
 
 // restart stops the server. Clients read until their streams end, as apps do: a WebSocket is closed by both sides.
-func (r *run) restart() {
+func (r *run) restart(crash bool) {
 	var readers sync.WaitGroup
 	for _, p := range r.players {
 		if p.Client == nil || p.abroad {
@@ -258,7 +262,12 @@ func (r *run) restart() {
 			}
 		})
 	}
-	r.house.Stop()
+	if crash {
+		r.house.Crash()
+		r.db = storetest.Reopen(r.t, r.db)
+	} else {
+		r.house.Stop()
+	}
 	readers.Wait()
 	for _, p := range r.players {
 		if p.Client != nil && !p.abroad {

@@ -99,7 +99,7 @@ func (s *script) add(st statement) error {
 		return nil
 	case "advance":
 		s.own, s.clock = true, true
-	case "restart":
+	case "restart", "crash":
 		s.own = true
 	default:
 		return s.step(st, word, rest)

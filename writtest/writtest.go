@@ -29,7 +29,7 @@
 //	alice signs in by MECHANISM with TOKEN XML    the same with a token (XEP-0484); <fast/> in the XML says what its own is to say
 //	alice signs in at once XML   the same, sent with the stream header, before the features are read
 //	alice disconnects            ends the stream and waits for its end
-//	alice drops                  cuts the connection
+//	alice drops                  cuts the connection, and waits until the server has noticed
 //	alice resumes                comes back after a cut and resumes; what was missed can be received then
 //	alice resumes and fails      comes back, is refused, and binds anew
 //	alice is closed              the server ends the stream
@@ -43,7 +43,8 @@
 //	bob ignores <presence>...</presence>
 //
 //	advance 7d                   the clock; the script gets a server of its own
-//	restart                      the server stops and starts on the same database; clients are gone
+//	restart                      the server stops and starts on the same database; clients lose their connections and may resume
+//	crash                        the same without a stop: what the process had in memory is lost
 //
 // "<-" looks at the very next thing that the client receives. "never receives" and "receives nothing" first let every
 // client's stream come to rest (a request there and back), so they need not wait.
@@ -99,6 +100,8 @@ type House struct {
 	roots *x509.CertPool
 	stop  func()
 	n     atomic.Int64
+
+	crashed bool
 }
 
 // Option changes how a House is made.
@@ -133,10 +136,10 @@ func Start(t testing.TB, db *store.DB, options ...Option) *House {
 		if cancel != nil {
 			cancel()
 			cancel = nil
-			if err := <-ended; err != nil {
+			if err := <-ended; err != nil && !h.crashed {
 				t.Error("stopping the house:", err)
 			}
-			if err := h.House.Close(); err != nil {
+			if err := h.House.Close(); err != nil && !h.crashed {
 				t.Error("closing the house:", err)
 			}
 		}
@@ -157,6 +160,25 @@ func Start(t testing.TB, db *store.DB, options ...Option) *House {
 
 // Stop stops the house before the test ends. The database stays open.
 func (h *House) Stop() { h.stop() }
+
+// Crash ends the house as a killed process ends: from now on nothing that it does reaches the database. Open it again with
+// storetest.Reopen.
+func (h *House) Crash() {
+	h.crashed = true
+	h.DB.Close() // what was committed stays; a failed close is part of it
+	h.stop()
+}
+
+// Asleep waits until the server has noticed that the connection of a session is gone, and reports whether the session waits for its
+// client (XEP-0198 §5).
+func (h *House) Asleep(full jid.JID) bool {
+	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if there, awake := h.C2S.Session(full); !there || !awake {
+			return there
+		}
+	}
+	return false
+}
 
 func settings(data string) server.Config {
 	c := server.DefaultConfig()

@@ -28,7 +28,7 @@ func (o *Offline) log() records.Datum {
 			Process:   schedule.CourtOrder,
 		},
 		Export: func(ctx context.Context, r *records.Opened, emit func(values ...any) error) error {
-			rows, err := r.Query(ctx, `SELECT at, sender, size, kind FROM offline_message WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY id`,
+			rows, err := r.Query(ctx, `SELECT at, sender, size, kind FROM offline_message WHERE account = $1 AND at >= $2 AND at < $3 AND NOT given ORDER BY id`,
 				r.Account(), store.Time(r.From()), store.Time(r.To()))
 			if err != nil {
 				return err

@@ -71,7 +71,7 @@ func (o *Offline) next(ctx context.Context, s *feature.Session) {
 
 // take reads and deletes the oldest messages that fit a piece, and says whether there are more.
 func (o *Offline) take(ctx context.Context, tx *store.Tx, account jid.JID) (l []*stanza.Stanza, more bool, err error) {
-	rows, err := tx.Query(ctx, `SELECT id, at, stanza FROM offline_message WHERE account = $1 ORDER BY id LIMIT $2`, account.String(), pieceMessages+1)
+	rows, err := tx.Query(ctx, `SELECT id, at, stanza FROM offline_message WHERE account = $1 AND NOT given ORDER BY id LIMIT $2`, account.String(), pieceMessages+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("offline: reading: %w", err)
 	}
@@ -104,8 +104,7 @@ func (o *Offline) take(ctx context.Context, tx *store.Tx, account jid.JID) (l []
 	if len(l) == 0 {
 		return nil, false, nil
 	}
-	_, err = tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND id <= $2`, account.String(), last)
-	return l, more, err
+	return l, more, o.give(ctx, tx, account, `id <= $2`, last)
 }
 
 // delay is the notation of a message that waited (XEP-0160 §2, XEP-0203 §2).
@@ -126,13 +125,12 @@ func (o *Offline) Taken(ctx context.Context, account jid.JID, positions []int64)
 	if len(positions) == 0 || !o.waits(ctx, account) {
 		return
 	}
-	args := []any{account.Bare().String()}
+	var args []any
 	for _, p := range positions {
 		args = append(args, p)
 	}
 	err := o.DB.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND position IN `+store.In(2, len(positions)), args...)
-		return err
+		return o.give(ctx, tx, account.Bare(), `position IN `+store.In(2, len(positions)), args...)
 	})
 	if err != nil {
 		o.Log.Error("forgetting what was read from the archive", "err", err)
@@ -141,15 +139,13 @@ func (o *Offline) Taken(ctx context.Context, account jid.JID, positions []int64)
 }
 
 // TakenUpTo forgets what waits for an account and stands in its archive at the position or before it: a client that binds by
-// XEP-0386 §3.2 reads it there. What is spare stays: it belongs to a session that may return.
+// XEP-0386 §3.2 reads it there.
 func (o *Offline) TakenUpTo(ctx context.Context, account jid.JID, position int64) {
 	if !o.waits(ctx, account) {
 		return
 	}
 	err := o.DB.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND position > 0 AND position <= $2 AND NOT spare`,
-			account.Bare().String(), position)
-		return err
+		return o.give(ctx, tx, account.Bare(), `position > 0 AND position <= $2`, position)
 	})
 	if err != nil {
 		o.Log.Error("forgetting what stands in the archive", "err", err)
@@ -228,5 +224,5 @@ func (o *Offline) waits(ctx context.Context, account jid.JID) bool {
 
 // Count is the number of messages that wait for an account.
 func (o *Offline) Count(ctx context.Context, account jid.JID) (n int, err error) {
-	return n, o.DB.QueryRow(ctx, `SELECT COUNT(*) FROM offline_message WHERE account = $1`, account.Bare().String()).Scan(&n)
+	return n, o.DB.QueryRow(ctx, `SELECT COUNT(*) FROM offline_message WHERE account = $1 AND NOT given`, account.Bare().String()).Scan(&n)
 }

@@ -6,6 +6,7 @@
 //     the two a session cannot become available and miss it.
 //   - What waits is delivered once, to the first session that gets messages, or is told to be delivered by a page of the archive
 //     (XEP-0313 §6.1.1); both carry the same stanza-id.
+//   - A session that ends does not bring a message a second time that another session was given from here.
 //   - What is only in the queue of a hibernating session (XEP-0198 §5), unacknowledged or new, is kept here too, so that a crash does
 //     not lose it; it is forgotten when the session returns and has its queue.
 //   - The store is bounded for each account; what does not fit and is in no archive is refused with service-unavailable.
@@ -14,8 +15,10 @@ package offline
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -119,7 +122,7 @@ func (o *Offline) wants(e *feature.Envelope) bool {
 		return false
 	}
 	awake, _ := o.takers(e)
-	return awake == 0
+	return awake == 0 || e.Again // its spare copy goes, wherever it is delivered
 }
 
 // takers counts the connected and the hibernating sessions that would get the message (RFC 6121 §8.5.2, §8.5.3).
@@ -148,18 +151,23 @@ func (o *Offline) takers(e *feature.Envelope) (awake, asleep int) {
 
 // persist keeps a message that nobody gets now, and one that only hibernating sessions get.
 func (o *Offline) persist(ctx context.Context, tx *store.Tx, e *feature.Envelope) error {
+	if e.Again {
+		given, err := o.unspare(ctx, tx, e.Stanza)
+		if err != nil {
+			return err
+		}
+		if given {
+			e.Offline = true // another session of the account has it
+			return nil
+		}
+	}
 	spare := false
 	if !e.Away {
 		awake, asleep := o.takers(e)
-		if awake > 0 || asleep == 0 || e.Again {
+		if awake > 0 || asleep == 0 {
 			return nil
 		}
 		spare = true
-	}
-	if e.Again {
-		if err := o.unspare(ctx, tx, e.Stanza); err != nil {
-			return err
-		}
 	}
 	full, err := o.full(ctx, tx, e.To.Bare())
 	if err != nil || full {
@@ -185,17 +193,46 @@ func (o *Offline) insert(ctx context.Context, tx *store.Tx, st *stanza.Stanza, a
 	return nil
 }
 
-// unspare takes out the spare copy of a message that has no place in an archive, and so is known by its bytes alone.
-func (o *Offline) unspare(ctx context.Context, tx *store.Tx, st *stanza.Stanza) error {
+// unspare takes out the spare copy of a message that the session which had it in its queue brings itself, and reports whether another
+// session of the account was given it meanwhile. One that has no place in an archive is known by its bytes alone.
+func (o *Offline) unspare(ctx context.Context, tx *store.Tx, st *stanza.Stanza) (given bool, err error) {
 	account := st.To.Bare()
-	if o.Archive.Positioned(account, st) != 0 {
-		return nil
+	position := o.Archive.Positioned(account, st)
+	if position == 0 {
+		_, err = tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare AND position = 0 AND stanza = $2`, account.String(), st.AppendTo(nil, xml.Client))
+	} else {
+		err = tx.QueryRow(ctx, `SELECT given FROM offline_message WHERE account = $1 AND position = $2`, account.String(), position).Scan(&given)
+		if errors.Is(err, store.ErrNoRows) {
+			return false, nil
+		}
+		if err == nil && !(given && o.asleep(account)) { // another that sleeps may bring it too
+			_, err = tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND position = $2 AND spare`, account.String(), position)
+		}
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND spare AND position = 0 AND stanza = $2`,
-		account.String(), st.AppendTo(nil, xml.Client)); err != nil {
-		return fmt.Errorf("offline: keeping: %w", err)
+	if err != nil {
+		return false, fmt.Errorf("offline: keeping: %w", err)
 	}
-	return nil
+	return given, nil
+}
+
+// asleep reports a hibernating session of the account: it may have spare copies in its queue.
+func (o *Offline) asleep(account jid.JID) bool {
+	return slices.ContainsFunc(o.Router.Sessions(account), func(s *feature.Session) bool { return s.Out.Hibernating() })
+}
+
+// give takes messages out of the store, by a condition on them, because a session of the account has them. Of spare copies the place is
+// kept while a session sleeps that has them in its queue.
+func (o *Offline) give(ctx context.Context, tx *store.Tx, account jid.JID, which string, args ...any) error {
+	args = append([]any{account.String()}, args...)
+	if o.asleep(account) {
+		text := fmt.Sprintf(`UPDATE offline_message SET given = TRUE, stanza = $%d WHERE account = $1 AND spare AND position > 0 AND `, len(args)+1)
+		if _, err := tx.Exec(ctx, text+which, append(slices.Clone(args), []byte{})...); err != nil {
+			return err
+		}
+		which += ` AND NOT given`
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM offline_message WHERE account = $1 AND `+which, args...)
+	return err
 }
 
 // full reports whether the account's store is full, and counts the message that is about to be kept.
@@ -204,7 +241,7 @@ func (o *Offline) full(ctx context.Context, tx *store.Tx, account jid.JID) (bool
 	n, known := o.counts[account]
 	o.mu.Unlock()
 	if !known || n >= o.c.Max {
-		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM offline_message WHERE account = $1`, account.String()).Scan(&n); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM offline_message WHERE account = $1 AND NOT given`, account.String()).Scan(&n); err != nil {
 			return false, fmt.Errorf("offline: counting: %w", err)
 		}
 	}

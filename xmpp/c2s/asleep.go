@@ -29,6 +29,7 @@ type saved struct {
 	JID       string            `json:"jid"`
 	Handled   uint32            `json:"h"`     // what the server has handled of the client's stanzas
 	Acked     uint32            `json:"acked"` // what the client has acknowledged
+	Sent      int               `json:"sent"`  // how many of what waits were written
 	Keep      time.Duration     `json:"keep"`
 	Until     int64             `json:"until"` // store.Time
 	Device    string            `json:"device,omitempty"`
@@ -68,7 +69,7 @@ func (s *session) lay() (l laid, ok bool) {
 	s.ended = true
 	s.unhold()
 	l = laid{key: s.token, jid: s.JID, state: saved{
-		JID: s.JID.String(), Handled: s.done, Acked: s.out.Acked(), Keep: s.keep, Until: store.Time(s.until), Device: s.Device,
+		JID: s.JID.String(), Handled: s.done, Acked: s.out.Acked(), Sent: s.out.Unacked(), Keep: s.keep, Until: store.Time(s.until), Device: s.Device,
 		Carbons: s.Carbons.Load(), Roster: s.Roster.Load(), Blocklist: s.Blocklist.Load(), Priority: s.Priority.Load(),
 		Caps: s.Caps.Load(), Software: s.Software.Load(), Since: s.Since.Load(), Notes: notes,
 	}}
@@ -250,7 +251,7 @@ func (s *Server) rise(ctx context.Context, l laid) {
 	if st, err := stanza.Decode(l.state.Presence); err == nil {
 		x.Presence.Store(st)
 	}
-	x.out.Restore(l.state.Acked, l.queue)
+	x.out.Restore(l.state.Acked, l.state.Sent, l.queue)
 	if l.jid.Domain() != s.p.Router.Domain() {
 		return // the server serves another domain now
 	}

@@ -80,6 +80,7 @@ func (c *conn) bindRequest(r *xml.Raw) {
 	if s.Device = c.signin.agent.id; s.Device == "" && wanted != "" {
 		s.Device = full.Resource()
 	}
+	c.srv.giveWay(full)
 	if se := c.srv.p.Router.Bind(c.srv.ctx, &s.Session); se != nil {
 		c.answer(stanza.ErrorReply(st, se))
 		return

@@ -103,6 +103,7 @@ func (c *conn) bind2(a *attempt) (*session, []byte, *stanza.Error) {
 		b.Raw(s.manage(keep))
 		s.mu.Unlock()
 	}
+	c.srv.giveWay(s.JID)
 	if se := c.srv.p.Router.Bind(c.srv.ctx, &s.Session); se != nil {
 		return nil, nil, se
 	}

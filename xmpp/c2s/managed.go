@@ -154,9 +154,13 @@ func (c *conn) takeUp(id, h string, answer func(who jid.JID, resumed []byte) []b
 	s.way.Drain()
 	c.mu.Lock()
 	s.mu.Lock()
-	if s.ended || s.keep == 0 {
+	late := s.conn == nil && !s.until.After(c.srv.p.Clock.Now()) // the sweep has not come by yet
+	if late || s.ended || s.keep == 0 {
 		s.mu.Unlock()
 		c.mu.Unlock()
+		if late {
+			s.finish()
+		}
 		return c.noSession(id), nil
 	}
 	if e := s.out.Ack(uint32(n)); e != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"writ/xmpp/feature"
+	"writ/xmpp/jid"
 	"writ/xmpp/route"
 	"writ/xmpp/stanza"
 	"writ/xmpp/stream"
@@ -173,6 +174,16 @@ func (s *session) detach(c *conn, keep bool) {
 		s.finish()
 	case len(held) > 0:
 		s.srv.p.Router.Slept(context.Background(), &s.Session, held)
+	}
+}
+
+// giveWay ends a hibernating session of the full JID before a new one takes its place (RFC 6120 §7.7.2.2): what it leaves is then kept or
+// delivered before the new session asks for what waits, and so comes once.
+func (s *Server) giveWay(full jid.JID) {
+	if o := s.p.Router.Session(full); o != nil && o.Out.Hibernating() {
+		if x, ok := o.Out.(*session); ok {
+			x.end()
+		}
 	}
 }
 

@@ -143,6 +143,20 @@ func (s *Server) bar() {
 	}
 }
 
+// Session reports whether a session of the full JID is bound, and whether it has a connection. The answer comes when nothing of it is
+// under way: a session that has lost its connection is wholly asleep.
+func (s *Server) Session(full jid.JID) (there, awake bool) {
+	o := s.p.Router.Session(full)
+	if o == nil {
+		return false, false
+	}
+	if x, ok := o.Out.(*session); ok {
+		x.own.Lock()
+		defer x.own.Unlock()
+	}
+	return true, !o.Out.Hibernating()
+}
+
 // End closes every session of an account with not-authorized: it was disabled or deleted, or its password changed.
 func (s *Server) End(account jid.JID) {
 	s.ends.mark(account.Bare(), "", time.Now())

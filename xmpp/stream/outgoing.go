@@ -108,9 +108,10 @@ func (o *Outgoing) Held() []*stanza.Stanza {
 	return l
 }
 
-// Restore makes the queue one with stream management, holding what an earlier process had not been told to be handled; all of it waits.
-func (o *Outgoing) Restore(acked uint32, queue []Queued) {
-	*o = Outgoing{managed: true, acked: acked, queue: queue}
+// Restore makes the queue one with stream management, holding what an earlier process had not been told to be handled. The first sent of it
+// were written.
+func (o *Outgoing) Restore(acked uint32, sent int, queue []Queued) {
+	*o = Outgoing{managed: true, acked: acked, sent: min(sent, len(queue)), queue: queue}
 	for _, q := range queue {
 		o.size += q.Stanza.Size() + overhead
 	}
