@@ -3,7 +3,8 @@
 //
 // Invariants:
 //   - A message is one row, shared by both parties' archives; an insert costs the same however large the archive is, and so does a page.
-//     What is written now stands together in a bucket of the index (span.go).
+//     Which messages are whose is remembered for the newest ones and written down for a bucket at a time (postings.go).
+//   - The rows alone say what an archive holds. The index may name what is gone, and never misses what is there.
 //   - Positions are given inside the transaction by the one writer: their order is the order of commits and of deliveries
 //     (XEP-0313 §3.1), and times never go back along it.
 //   - Ids are opaque, never reused, and valid in one archive only (XEP-0313 §3, XEP-0359 §6).
@@ -74,7 +75,7 @@ type Archive struct {
 	c     Config
 	ids   ids
 	prefs prefsCache
-	spans spans
+	tail  tail
 	last  atomic.Int64 // time of the newest row
 }
 
@@ -121,10 +122,14 @@ func (a *Archive) Start(ctx context.Context) error {
 		return fmt.Errorf("archive: the key of the ids: %w", err)
 	}
 	var last int64
-	if err := a.DB.QueryRow(ctx, `SELECT COALESCE(MAX(at), 0) FROM archive_stanza`).Scan(&last); err != nil {
+	err = a.DB.QueryRow(ctx, `SELECT at FROM archive_stanza ORDER BY id DESC LIMIT 1`).Scan(&last)
+	if err != nil && !errors.Is(err, store.ErrNoRows) {
 		return fmt.Errorf("archive: the newest time: %w", err)
 	}
 	a.last.Store(last)
+	if err := a.load(ctx); err != nil {
+		return err
+	}
 	return a.loadPrefs(ctx)
 }
 
@@ -147,61 +152,77 @@ func (a *Archive) shape(_ context.Context, e *feature.Envelope) {
 }
 
 // owners are the local accounts whose archives a message belongs to; a zero one is none.
-func (a *Archive) owners(e *feature.Envelope) (sender, recipient jid.JID) {
-	if from := e.From.Bare(); a.Router.Local(from) && from.Local() != "" {
+func (a *Archive) owners(from, to jid.JID) (sender, recipient jid.JID) {
+	if from = from.Bare(); a.Router.Local(from) && from.Local() != "" {
 		sender = from
 	}
-	if to := e.To.Bare(); a.Router.Local(to) && to.Local() != "" {
+	if to = to.Bare(); a.Router.Local(to) && to.Local() != "" {
 		recipient = to
 	}
 	return sender, recipient
+}
+
+// party is a local account of a message, with the tag of the other one.
+type party struct {
+	account jid.JID
+	tag     uint16
+}
+
+// parties are the local accounts of a message.
+func (a *Archive) parties(from, to jid.JID) (l []party) {
+	sender, recipient := a.owners(from, to)
+	if !sender.IsZero() {
+		l = append(make([]party, 0, 2), party{sender, a.ids.tag(to)})
+	}
+	if !recipient.IsZero() && recipient != sender {
+		l = append(l, party{recipient, a.ids.tag(from)})
+	}
+	return l
 }
 
 func (a *Archive) wants(e *feature.Envelope) bool {
 	if a.c.Off || e.Again || e.Stanza.Kind != stanza.Message || !VerdictOf(e).Archive {
 		return false
 	}
-	sender, recipient := a.owners(e)
+	sender, recipient := a.owners(e.From, e.To)
 	return !sender.IsZero() || !recipient.IsZero()
 }
 
 // persist writes the message into the archives of its local parties that want it, and puts the recipient's stanza-id on it.
 func (a *Archive) persist(ctx context.Context, tx *store.Tx, e *feature.Envelope) error {
-	sender, recipient := a.owners(e)
-	var into []Entry
-	add := func(account, peer jid.JID) error {
+	sender, recipient := a.owners(e.From, e.To)
+	var holds Holds
+	ask := func(account, peer jid.JID, bit Holds) error {
 		if account.IsZero() {
 			return nil
 		}
 		ok, err := a.wanted(ctx, tx, account, peer)
 		if ok {
-			into = append(into, Entry{account, peer.Bare()})
+			holds |= bit
 		}
 		return err
 	}
-	if err := add(sender, e.To); err != nil {
+	if err := ask(sender, e.To, BySender); err != nil {
 		return err
 	}
 	if recipient != sender {
-		if err := add(recipient, e.From); err != nil {
+		if err := ask(recipient, e.From, ByRecipient); err != nil {
 			return err
 		}
 	}
-	if len(into) == 0 {
+	if holds == 0 {
 		return nil
 	}
-	id, err := a.Append(ctx, tx, Message{Stanza: e.Stanza, From: e.From, To: e.To, Time: e.Time, Kind: e.Kind}, into...)
+	id, err := a.Append(ctx, tx, Message{Stanza: e.Stanza, From: e.From, To: e.To, Time: e.Time, Kind: e.Kind, Holds: holds})
 	if err != nil {
 		return err
 	}
-	for _, i := range into {
-		if i.Account == sender {
-			e.SentID = id
-		}
-		if i.Account == recipient {
-			e.ArchiveID = id
-			e.Stanza = e.Stanza.With(a.StanzaID(recipient, id))
-		}
+	if holds&BySender != 0 {
+		e.SentID = id
+	}
+	if holds&ByRecipient != 0 || recipient == sender {
+		e.ArchiveID = id
+		e.Stanza = e.Stanza.With(a.StanzaID(recipient, id))
 	}
 	return nil
 }

@@ -16,19 +16,16 @@ import (
 )
 
 // filled is an archive of n messages between 1,000 accounts, older ones written in one go.
-func filled(b *testing.B, n int) *Archive {
+func filled(b testing.TB, db *store.DB, n int) *Archive {
 	b.Helper()
-	a := start(b, storetest.SQLite(b))
+	a := start(b, db)
 	body := omemo(account(1), account(8)).AppendTo(nil, xml.Client)
 	for from := 0; from < n; from += 50_000 {
 		err := a.DB.Write(b.Context(), func(tx *store.Tx) error {
 			for _, text := range []string{
-				`WITH RECURSIVE n(i) AS (SELECT $1 + 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
-				INSERT INTO archive_stanza (id, at, sender, recipient, kind, size, stanza)
-				SELECT i, $3 + i * 1000000, 'user' || (i % 1000) || '@writ.example', 'user' || ((i * 7 + 1) % 1000) || '@writ.example', 'encrypted', 600, $4 FROM n`,
-				`INSERT INTO archive_entry (bucket, account, id, peer) SELECT id >> 14, sender, id, recipient FROM archive_stanza WHERE id > $1 AND id <= $2 AND $3 > 0 AND $4 IS NOT NULL`,
-				`INSERT INTO archive_entry (bucket, account, id, peer) SELECT id >> 14, recipient, id, sender FROM archive_stanza WHERE id > $1 AND id <= $2 AND sender <> recipient AND $3 > 0 AND $4 IS NOT NULL`,
-				`INSERT INTO archive_span (account, bucket) SELECT account, bucket FROM archive_entry WHERE bucket >= $1 >> 14 AND bucket <= $2 >> 14 AND $3 > 0 AND $4 IS NOT NULL ON CONFLICT DO NOTHING`,
+				`WITH RECURSIVE n(i) AS (SELECT CAST($1 AS BIGINT) + 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
+				INSERT INTO archive_stanza (id, at, sender, recipient, kind, size, holds, stanza)
+				SELECT i, CAST($3 AS BIGINT) + i * 1000000, 'user' || (i % 1000) || '@writ.example', 'user' || ((i * 7 + 1) % 1000) || '@writ.example', 'encrypted', 600, 3, $4 FROM n`,
 			} {
 				if _, err := tx.Exec(b.Context(), text, from, min(from+50_000, n), store.Time(begin), body); err != nil {
 					return err
@@ -40,7 +37,31 @@ func filled(b *testing.B, n int) *Archive {
 			b.Fatal(err)
 		}
 	}
+	if err := a.load(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	packAll(b, a)
 	return a
+}
+
+// packAll writes down every bucket that is full, and waits for it.
+func packAll(t testing.TB, a *Archive) {
+	t.Helper()
+	var bucket int64
+	func() {
+		a.tail.mu.Lock()
+		defer a.tail.mu.Unlock()
+		bucket, a.tail.packing = a.tail.first, a.tail.newest > a.tail.first
+	}()
+	a.pack(bucket)
+	for packing := true; packing; {
+		if err := a.DB.Write(t.Context(), func(*store.Tx) error { return nil }); err != nil { // behind the next piece
+			t.Fatal(err)
+		}
+		a.tail.mu.RLock()
+		packing = a.tail.packing
+		a.tail.mu.RUnlock()
+	}
 }
 
 func account(i int) jid.JID { return jid.MustParse(fmt.Sprintf("user%d@writ.example", i%1000)) }
@@ -77,7 +98,7 @@ func fill(b *testing.B, a *Archive, n int) {
 func BenchmarkAppend(b *testing.B) {
 	for _, size := range []int{0, 20_000, 200_000} {
 		b.Run(fmt.Sprintf("after %d", size), func(b *testing.B) {
-			a := filled(b, size)
+			a := filled(b, storetest.SQLite(b), size)
 			b.ResetTimer()
 			b.ReportAllocs()
 			before := cpu()
@@ -97,7 +118,7 @@ func cpu() time.Duration {
 // So must a page.
 func BenchmarkPage(b *testing.B) {
 	for _, size := range []int{20_000, 200_000} {
-		a := filled(b, size)
+		a := filled(b, storetest.SQLite(b), size)
 		for _, c := range []struct {
 			name string
 			q    Query

@@ -3,6 +3,8 @@ package archive
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"writ/records"
@@ -17,7 +19,7 @@ func (a *Archive) log() records.Datum {
 		Datum: schedule.Datum{
 			Name:     "messages",
 			Category: schedule.MessageLog,
-			Tables:   []string{"archive_stanza", "archive_entry", "archive_span"},
+			Tables:   []string{"archive_stanza", "archive_posting", "archive_packed"},
 			Fields: []schedule.Field{
 				{Name: "time", Meaning: "When the server took the message."},
 				{Name: "from", Meaning: "The account that sent it."},
@@ -30,29 +32,53 @@ func (a *Archive) log() records.Datum {
 			Retention: "archive",
 			Process:   schedule.CourtOrder,
 		},
-		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-			rows, err := o.Query(ctx, `SELECT s.at, s.sender, s.recipient, s.size, s.kind FROM archive_span p
-				JOIN archive_entry e ON e.bucket = p.bucket AND e.account = p.account JOIN archive_stanza s ON s.id = e.id
-				WHERE p.account = $1 AND s.at >= $2 AND s.at < $3 ORDER BY e.id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
-			if err != nil {
+		Export: exportLog,
+		Erase:  a.erase,
+		Sweep:  a.sweep,
+	}
+}
+
+// exportLog emits what the account's archive holds of the window, oldest first.
+func exportLog(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
+	account, err := jid.Parse(o.Account())
+	if err != nil {
+		return fmt.Errorf("archive: exporting: %w", err)
+	}
+	ids, err := mentions(ctx, o, account.String())
+	if err != nil {
+		return err
+	}
+	first, last, err := ends(ctx, o)
+	if err != nil {
+		return fmt.Errorf("archive: exporting: %w", err)
+	}
+	from, err := since(ctx, o, store.Time(o.From()), first-1, last+1)
+	if err != nil {
+		return err
+	}
+	to, err := since(ctx, o, store.Time(o.To()), from-1, last+1)
+	if err != nil {
+		return err
+	}
+	begin, _ := slices.BinarySearch(ids, from)
+	end, _ := slices.BinarySearch(ids, to)
+	for some := range slices.Chunk(ids[begin:max(begin, end)], MaxPage+1) {
+		where, args := holding(account, jid.JID{}, some)
+		n := len(args)
+		err := store.Each(ctx, o, "archive: exporting", func(row store.Scanner) error {
+			var at, size int64
+			var from, to, kind string
+			if err := row.Scan(&at, &from, &to, &size, &kind); err != nil {
 				return err
 			}
-			defer rows.Close()
-			for rows.Next() {
-				var at, size int64
-				var from, to, kind string
-				if err := rows.Scan(&at, &from, &to, &size, &kind); err != nil {
-					return err
-				}
-				if err := emit(store.FromTime(at), from, to, size, kind); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		},
-		Erase: a.erase,
-		Sweep: a.sweep,
+			return emit(store.FromTime(at), from, to, size, kind)
+		}, fmt.Sprintf(`SELECT at, sender, recipient, size, kind FROM archive_stanza WHERE %s AND at >= $%d AND at < $%d ORDER BY id`, where, n+1, n+2),
+			append(args, store.Time(o.From()), store.Time(o.To()))...)
+		if err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // ciphertext is what stands in the same rows and is never produced.
@@ -128,7 +154,7 @@ func keys() records.Datum {
 // piece bounds the rows that one transaction of a sweep looks at, so that the group commit is not held up.
 const piece = 1000
 
-// sweep deletes the entries older than the term, and the messages that no archive holds any more.
+// sweep deletes the messages older than the term from the archives, and those that no archive holds any more.
 func (a *Archive) sweep(ctx context.Context, tx *store.Tx, before time.Time, held func(account string) bool) (int64, error) {
 	for cursor := int64(0); ; {
 		old, err := oldest(ctx, tx, before, cursor)
@@ -139,20 +165,21 @@ func (a *Archive) sweep(ctx context.Context, tx *store.Tx, before time.Time, hel
 		var free []any
 		for _, s := range old {
 			cursor = s.id
-			keep := false
-			for _, account := range s.parties() {
-				if held(account) {
-					keep = true
-					continue
-				}
-				d, err := tx.Exec(ctx, `DELETE FROM archive_entry WHERE bucket = $1 AND account = $2 AND id = $3`, bucketOf(s.id), account, s.id)
-				if err != nil {
+			keep := Holds(0)
+			if held(s.sender) {
+				keep |= BySender
+			}
+			if held(s.recipient) {
+				keep |= ByRecipient
+			}
+			switch {
+			case keep == 0:
+				free = append(free, s.id)
+			case s.holds&^keep != 0 && s.sender != s.recipient:
+				if _, err := tx.Exec(ctx, `UPDATE archive_stanza SET holds = $1 WHERE id = $2`, int64(s.holds&keep), s.id); err != nil {
 					return 0, fmt.Errorf("archive: sweeping: %w", err)
 				}
-				n += d
-			}
-			if !keep {
-				free = append(free, s.id)
+				n++
 			}
 		}
 		if len(free) > 0 {
@@ -166,119 +193,80 @@ func (a *Archive) sweep(ctx context.Context, tx *store.Tx, before time.Time, hel
 			return n, nil
 		}
 		if len(old) < piece {
-			return 0, a.sweepSpans(ctx, tx, before)
+			return 0, a.sweepPostings(ctx, tx, before)
 		} // a piece of held rows alone: look further
 	}
 }
 
-type party struct {
+// aged is a message that a sweep looks at.
+type aged struct {
 	id                int64
 	sender, recipient string
+	holds             Holds
 }
 
-func (p party) parties() []string {
-	if p.sender == p.recipient {
-		return []string{p.sender}
-	}
-	return []string{p.sender, p.recipient}
+// oldest are the first messages behind the cursor that are older than a time, a piece at most. Along the ids times never go back.
+func oldest(ctx context.Context, tx *store.Tx, before time.Time, cursor int64) ([]aged, error) {
+	return store.List(ctx, tx, "archive: sweeping", func(row store.Scanner) (s aged, err error) {
+		return s, row.Scan(&s.id, &s.sender, &s.recipient, &s.holds)
+	}, `SELECT id, sender, recipient, holds FROM (SELECT id, at, sender, recipient, holds FROM archive_stanza WHERE id > $1 ORDER BY id LIMIT $3) AS piece
+		WHERE at < $2 ORDER BY id`, cursor, store.Time(before), piece)
 }
 
-func oldest(ctx context.Context, tx *store.Tx, before time.Time, cursor int64) ([]party, error) {
-	rows, err := tx.Query(ctx, `SELECT id, sender, recipient FROM archive_stanza WHERE id > $1 AND at < $2 ORDER BY id LIMIT $3`,
-		cursor, store.Time(before), piece)
+// sweepPostings forgets what was written down of old buckets in which no message is left, and what is remembered of messages that are gone.
+func (a *Archive) sweepPostings(ctx context.Context, tx *store.Tx, before time.Time) error {
+	first, last, err := ends(ctx, tx)
 	if err != nil {
-		return nil, fmt.Errorf("archive: sweeping: %w", err)
+		return fmt.Errorf("archive: sweeping: %w", err)
 	}
-	defer rows.Close()
-	var l []party
-	for rows.Next() {
-		var p party
-		if err := rows.Scan(&p.id, &p.sender, &p.recipient); err != nil {
-			return nil, err
+	end := int64(math.MaxInt64) // the first message that is not old
+	if first == 0 {
+		first = end
+	} else if end, err = since(ctx, tx, store.Time(before), first-1, last+1); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { a.tail.cut(first) })
+	for bucket := int64(-1); ; {
+		err := tx.QueryRow(ctx, `SELECT COALESCE(MIN(bucket), $2) FROM archive_posting WHERE bucket > $1`, bucket, int64(math.MaxInt64)).Scan(&bucket)
+		if err != nil {
+			return fmt.Errorf("archive: sweeping: %w", err)
 		}
-		l = append(l, p)
+		if bucket >= bucketOf(end) {
+			return nil
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM archive_posting WHERE bucket = $1 AND NOT EXISTS (SELECT 1 FROM archive_stanza WHERE id >= $2 AND id < $3)`,
+			bucket, bucket<<bucketBits, (bucket+1)<<bucketBits); err != nil {
+			return fmt.Errorf("archive: sweeping: %w", err)
+		}
 	}
-	return l, rows.Err()
 }
 
-// sweepSpans forgets in which old buckets archives had entries. The newest bucket is left: it is remembered as written.
-func (a *Archive) sweepSpans(ctx context.Context, tx *store.Tx, before time.Time) error {
-	var first int64
-	if err := tx.QueryRow(ctx, `SELECT COALESCE(MIN(id), 0) FROM archive_stanza WHERE at >= $1`, store.Time(before)).Scan(&first); err != nil {
-		return fmt.Errorf("archive: sweeping: %w", err)
-	}
-	end := bucketOf(first)
-	if first == 0 { // nothing is left
-		end = a.spans.newest()
-	}
-	_, err := tx.Exec(ctx, `DELETE FROM archive_span WHERE bucket < $1 AND NOT EXISTS (SELECT 1 FROM archive_entry e
-		WHERE e.bucket = archive_span.bucket AND e.account = archive_span.account)`, end)
-	if err != nil {
-		return fmt.Errorf("archive: sweeping: %w", err)
-	}
-	return nil
-}
+var unheld = records.Unheld("archive_stanza", 1, "sender", "recipient")
 
-// erase deletes the account's archive and what others' archives hold of it, except what is held for them.
+// erase deletes every message that names the account, from its archive and from others', except what is held for one of its parties.
 func (a *Archive) erase(ctx context.Context, tx *store.Tx, account string) error {
-	var first, last int64
-	if err := tx.QueryRow(ctx, `SELECT COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) FROM archive_stanza`).Scan(&first, &last); err != nil {
-		return fmt.Errorf("archive: erasing: %w", err)
+	ids, err := mentions(ctx, tx, account)
+	if err != nil {
+		return err
 	}
-	for bucket := bucketOf(first); bucket <= bucketOf(last); bucket++ {
-		if err := eraseBucket(ctx, tx, account, bucket); err != nil {
+	for len(ids) > 0 {
+		n := min(len(ids), piece)
+		args := []any{string(schedule.MessageLog), account}
+		for _, id := range ids[:n] {
+			args = append(args, id)
+		}
+		ids = ids[n:]
+		if _, err := tx.Exec(ctx, `DELETE FROM archive_stanza WHERE id IN `+store.In(3, n)+` AND (sender = $2 OR recipient = $2) AND `+unheld, args...); err != nil {
 			return fmt.Errorf("archive: erasing: %w", err)
 		}
 	}
 	tx.AfterCommit(func() {
 		if j, err := jid.Parse(account); err == nil {
-			a.spans.forget(j)
+			a.tail.forget(j)
 		}
 	})
-	if _, err := tx.Exec(ctx, `DELETE FROM archive_span WHERE account = $1`, account); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM archive_posting WHERE account = $1`, account); err != nil {
 		return fmt.Errorf("archive: erasing: %w", err)
 	}
 	return nil
-}
-
-// eraseBucket deletes the entries of one bucket that name the account, and the messages that no archive holds any more.
-func eraseBucket(ctx context.Context, tx *store.Tx, account string, bucket int64) error {
-	ids, err := touching(ctx, tx, account, bucket)
-	if err != nil || len(ids) == 0 {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `DELETE FROM archive_entry WHERE bucket = $1 AND (account = $2 OR peer = $2) AND `+unheld,
-		bucket, account, string(schedule.MessageLog)); err != nil {
-		return err
-	}
-	for len(ids) > 0 {
-		n := min(len(ids), piece)
-		_, err := tx.Exec(ctx, `DELETE FROM archive_stanza WHERE id IN `+store.In(2, n)+` AND NOT EXISTS (SELECT 1 FROM archive_entry e
-			WHERE e.bucket = $1 AND e.id = archive_stanza.id AND e.account IN (archive_stanza.sender, archive_stanza.recipient))`,
-			append([]any{bucket}, ids[:n]...)...)
-		if err != nil {
-			return err
-		}
-		ids = ids[n:]
-	}
-	return nil
-}
-
-var unheld = records.Unheld("archive_entry", 3, "account", "peer")
-
-func touching(ctx context.Context, tx *store.Tx, account string, bucket int64) (ids []any, err error) {
-	rows, err := tx.Query(ctx, `SELECT id FROM archive_entry WHERE bucket = $1 AND account = $2 UNION SELECT id FROM archive_entry WHERE bucket = $1 AND peer = $2`,
-		bucket, account)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
 }

@@ -54,3 +54,11 @@ func (c ids) decode(account jid.JID, id string) (int64, bool) {
 	}
 	return n, true
 }
+
+// tag is a few bits of an address, which mean nothing without the key.
+func (c ids) tag(j jid.JID) uint16 {
+	var b [aes.BlockSize]byte
+	binary.BigEndian.PutUint64(b[8:], mark(j))
+	c.block.Encrypt(b[:], b[:])
+	return binary.BigEndian.Uint16(b[:])
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"writ/store"
@@ -21,19 +20,25 @@ const MaxPage = 100
 // ErrNotFound says that a query names an id that is not in the archive (XEP-0313 §4.1.3, §4.3.2).
 var ErrNotFound = errors.New("archive: no message with that id")
 
+// Holds says whose archives hold a message; a message to oneself is the sender's.
+type Holds uint8
+
+const (
+	BySender Holds = 1 << iota
+	ByRecipient
+)
+
 // Message is what is appended.
 type Message struct {
 	Stanza   *stanza.Stanza
 	From, To jid.JID
 	Time     time.Time
 	Kind     string
+	Holds    Holds
 }
 
-// Entry is one archive that takes the message, and who the other party is in it (bare JIDs).
-type Entry struct{ Account, Peer jid.JID }
-
-// Append writes a message once, and an entry for each of one or two archives. It returns the position, which is greater than every other.
-func (a *Archive) Append(ctx context.Context, tx *store.Tx, m Message, into ...Entry) (id int64, err error) {
+// Append writes a message, once for all archives that hold it. It returns the position, which is greater than every other.
+func (a *Archive) Append(ctx context.Context, tx *store.Tx, m Message) (id int64, err error) {
 	at := store.Time(m.Time)
 	for { // a clock that was set back, or a stanza that waited longer than the next, must not break the order of times
 		last := a.last.Load()
@@ -42,36 +47,18 @@ func (a *Archive) Append(ctx context.Context, tx *store.Tx, m Message, into ...E
 		}
 		at = max(at, last)
 	}
-	err = tx.QueryRow(ctx, `INSERT INTO archive_stanza (at, sender, recipient, kind, size, stanza) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
-		at, m.From.Bare().String(), m.To.Bare().String(), m.Kind, m.Stanza.Size(), m.Stanza.AppendTo(nil, xml.Client)).Scan(&id)
+	err = tx.QueryRow(ctx, `INSERT INTO archive_stanza (at, sender, recipient, kind, size, holds, stanza) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
+		at, m.From.Bare().String(), m.To.Bare().String(), m.Kind, m.Stanza.Size(), int64(m.Holds), m.Stanza.AppendTo(nil, xml.Client)).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("archive: appending: %w", err)
 	}
-	bucket := bucketOf(id)
-	text, args := `INSERT INTO archive_entry (bucket, id, account, peer) VALUES ($1, $2, $3, $4)`, []any{bucket, id}
-	for n, i := range into {
-		if n == 1 {
-			text += `, ($1, $2, $5, $6)`
+	parties := a.parties(m.From, m.To)
+	tx.AfterCommit(func() {
+		if bucket, full := a.tail.note(id, parties); full {
+			a.pack(bucket)
 		}
-		args = append(args, i.Account.String(), i.Peer.String())
-		if err := a.span(ctx, tx, bucket, i.Account); err != nil {
-			return 0, fmt.Errorf("archive: appending: %w", err)
-		}
-	}
-	if _, err := tx.Exec(ctx, text, args...); err != nil {
-		return 0, fmt.Errorf("archive: appending an entry: %w", err)
-	}
+	})
 	return id, nil
-}
-
-// span notes that an archive has entries in a bucket, unless that is known.
-func (a *Archive) span(ctx context.Context, tx *store.Tx, bucket int64, account jid.JID) error {
-	if a.spans.known(bucket, account) {
-		return nil
-	}
-	tx.AfterCommit(func() { a.spans.note(bucket, account) })
-	_, err := tx.Exec(ctx, `INSERT INTO archive_span (account, bucket) VALUES ($1, $2) ON CONFLICT DO NOTHING`, account.String(), bucket)
-	return err
 }
 
 // Query asks for a page. Zero fields ask for nothing.
@@ -99,15 +86,16 @@ type Page struct {
 	Complete bool
 }
 
-// Page reads. It costs as much as the page is long, whatever the archive's size; with a filter by address, and for that of a
-// full JID, as much as there are buckets and messages of the bare one.
+// Page reads. It costs as much as the page is long, whatever the archive's size; with a filter by address about a microsecond more for each
+// bucket and each ten messages of others that are passed over, and for that of a full JID as much as there are messages of the bare one.
 func (a *Archive) Page(ctx context.Context, account jid.JID, q Query) (Page, error) {
 	if q.Max <= 0 || q.Max > MaxPage {
 		q.Max = MaxPage
 	}
 	p := Page{Complete: true}
-	err := a.walk(ctx, account, q, func(bucket int64, where string, args []any) (bool, error) {
-		err := a.readBucket(ctx, &p, q, where, args)
+	// One row more than fits tells that the page is not all.
+	err := a.walk(ctx, account, q, q.Max+1, func(ids []int64) (bool, error) {
+		err := a.readRows(ctx, &p, account, q, ids)
 		return p.Complete && err == nil, err
 	})
 	if err != nil {
@@ -119,16 +107,12 @@ func (a *Archive) Page(ctx context.Context, account jid.JID, q Query) (Page, err
 	return p, nil
 }
 
-// readBucket adds what one bucket has to the page. It reads one row more than fits, which tells that the page is not all; a filter by full
-// JID is applied to the rows read, so it cannot be limited beforehand.
-func (a *Archive) readBucket(ctx context.Context, p *Page, q Query, where string, args []any) error {
-	text := `SELECT s.id, s.at, s.stanza FROM archive_entry e JOIN archive_stanza s ON s.id = e.id WHERE ` + where + ` ORDER BY e.id`
+// readRows adds those of the messages to the page that are the account's and match. A filter by full JID is applied to the stanzas.
+func (a *Archive) readRows(ctx context.Context, p *Page, account jid.JID, q Query, ids []int64) error {
+	where, args := holding(account, q.With, ids)
+	text := `SELECT id, at, stanza FROM archive_stanza WHERE ` + where + ` ORDER BY id`
 	if q.Backwards {
 		text += " DESC"
-	}
-	if q.With.IsBare() {
-		args = append(args, q.Max+1-len(p.Items))
-		text += " LIMIT $" + strconv.Itoa(len(args))
 	}
 	rows, err := a.DB.Query(ctx, text, args...)
 	if err != nil {
@@ -152,6 +136,27 @@ func (a *Archive) readBucket(ctx context.Context, p *Page, q Query, where string
 	return rows.Err()
 }
 
+// holding is the condition for messages, by position, that an account's archive holds, with an address unless it is zero. Lists of positions
+// are filled up to a few lengths, so that there are few statements to keep.
+func holding(account, with jid.JID, ids []int64) (where string, args []any) {
+	args = []any{account.Bare().String()}
+	sent, received := "sender = $1 AND holds & 1 <> 0", "recipient = $1 AND holds & 2 <> 0"
+	if !with.IsZero() {
+		args = append(args, with.Bare().String())
+		sent, received = sent+" AND recipient = $2", received+" AND sender = $2"
+	}
+	n := 1
+	for n < len(ids) {
+		n *= 4
+	}
+	n = max(len(ids), min(n, MaxPage+1))
+	where = "(" + sent + " OR " + received + ") AND id IN " + store.In(len(args)+1, n)
+	for i := range n {
+		args = append(args, ids[min(i, len(ids)-1)])
+	}
+	return where, args
+}
+
 func scanItem(row interface{ Scan(...any) error }) (i Item, err error) {
 	var at int64
 	var b []byte
@@ -165,8 +170,8 @@ func scanItem(row interface{ Scan(...any) error }) (i Item, err error) {
 	return i, nil
 }
 
-// walk calls f with the condition of the query for each bucket of the archive that can match, in the query's direction, until f says no.
-func (a *Archive) walk(ctx context.Context, account jid.JID, q Query, f func(bucket int64, where string, args []any) (bool, error)) error {
+// walk calls f with the positions that may match the query, in its direction and at most n at a time, until f says no.
+func (a *Archive) walk(ctx context.Context, account jid.JID, q Query, n int, f func(ids []int64) (more bool, err error)) error {
 	if err := a.must(ctx, account, append(slices.Clone(q.IDs), q.Must...)); err != nil {
 		return err
 	}
@@ -174,48 +179,113 @@ func (a *Archive) walk(ctx context.Context, account jid.JID, q Query, f func(buc
 	if err != nil || after+1 >= before {
 		return err
 	}
-	buckets, err := a.buckets(ctx, account, after, before, q.Backwards)
-	if err != nil {
+	w := walker{n: n, f: f, backwards: q.Backwards}
+	if len(q.IDs) > 0 {
+		w.only = map[int64]bool{}
+		for _, id := range q.IDs {
+			w.only[id] = true
+		}
+	}
+	if !q.With.IsZero() {
+		w.filtered, w.tag = true, a.ids.tag(q.With)
+	}
+	newest, first := a.tail.list(account.Bare(), after, before)
+	if w.backwards {
+		w.take(newest)
+	}
+	if err := a.postings(ctx, account, after, min(before, first<<bucketBits), &w); err != nil {
 		return err
 	}
-	for _, bucket := range buckets {
-		where, args := "e.bucket = $1 AND e.account = $2 AND e.id > $3 AND e.id < $4", []any{bucket, account.Bare().String(), after, before}
-		if !q.With.IsZero() {
-			args = append(args, q.With.Bare().String())
-			where += " AND e.peer = $5"
+	if !w.backwards {
+		w.take(newest)
+	}
+	w.flush()
+	return w.err
+}
+
+// walker gathers positions for walk.
+type walker struct {
+	n         int
+	f         func([]int64) (bool, error)
+	backwards bool
+	only      map[int64]bool // nil: all
+	filtered  bool
+	tag       uint16
+
+	ids  []int64
+	done bool
+	err  error
+}
+
+// take goes through mentions, which are in ascending order.
+func (w *walker) take(l []mention) {
+	for i := range l {
+		m := l[i]
+		if w.backwards {
+			m = l[len(l)-1-i]
 		}
-		if len(q.IDs) > 0 {
-			where += " AND e.id IN " + store.In(len(args)+1, len(q.IDs))
-			for _, id := range q.IDs {
-				args = append(args, id)
-			}
+		if w.done {
+			return
 		}
-		if more, err := f(bucket, where, args); err != nil || !more {
+		if w.filtered && m.tag != w.tag || w.only != nil && !w.only[m.id] {
+			continue
+		}
+		if w.ids = append(w.ids, m.id); len(w.ids) == w.n {
+			w.flush()
+		}
+	}
+}
+
+func (w *walker) flush() {
+	if w.done || len(w.ids) == 0 {
+		return
+	}
+	more, err := w.f(w.ids)
+	w.ids, w.err = w.ids[:0], err
+	w.done = !more || err != nil
+}
+
+// postings gives the walker what was written down of an account between two positions (exclusive).
+func (a *Archive) postings(ctx context.Context, account jid.JID, after, before int64, w *walker) error {
+	if after+1 >= before {
+		return nil
+	}
+	const some = 16 // buckets at a time: most pages need one or two
+	from, to := bucketOf(after+1), bucketOf(before-1)
+	text := `SELECT bucket, ids FROM archive_posting WHERE account = $1 AND bucket >= $2 AND bucket <= $3 ORDER BY bucket`
+	if w.backwards {
+		text += " DESC"
+	}
+	for !w.done {
+		l, err := store.List(ctx, a.DB, "archive: reading the index", func(row store.Scanner) (p posting, err error) {
+			return p, row.Scan(&p.bucket, &p.ids)
+		}, text+` LIMIT $4`, account.Bare().String(), from, to, some)
+		if err != nil {
 			return err
+		}
+		for _, p := range l {
+			m, err := readPosting(p.ids, p.bucket, after, before)
+			if err != nil {
+				return err
+			}
+			w.take(m)
+		}
+		if len(l) < some {
+			return nil
+		}
+		if last := l[len(l)-1].bucket; w.backwards {
+			to = last - 1
+		} else {
+			from = last + 1
 		}
 	}
 	return nil
 }
 
-// buckets are those in which the archive has entries between two positions, in order.
-func (a *Archive) buckets(ctx context.Context, account jid.JID, after, before int64, backwards bool) (l []int64, err error) {
-	rows, err := a.DB.Query(ctx, `SELECT bucket FROM archive_span WHERE account = $1 AND bucket >= $2 AND bucket <= $3 ORDER BY bucket`,
-		account.Bare().String(), bucketOf(after+1), bucketOf(before-1))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var b int64
-		if err := rows.Scan(&b); err != nil {
-			return nil, err
-		}
-		l = append(l, b)
-	}
-	if backwards {
-		slices.Reverse(l)
-	}
-	return l, rows.Err()
+// posting is a row of the index.
+type posting struct {
+	bucket int64
+	ids    []byte
 }
 
 // bounds are the positions, exclusive, between which a query looks. Times become positions here: along the positions times never go back.
@@ -224,41 +294,61 @@ func (a *Archive) bounds(ctx context.Context, q Query) (after, before int64, err
 	if before == 0 {
 		before = math.MaxInt64
 	}
+	oldest, newest, err := ends(ctx, a.DB)
+	if err != nil || oldest == 0 {
+		return 0, 0, err
+	}
+	after, before = max(after, oldest-1), min(before, newest+1)
 	if !q.Start.IsZero() {
-		id, err := a.edge(ctx, `SELECT id FROM archive_stanza WHERE at >= $1 ORDER BY at, id LIMIT 1`, q.Start)
+		id, err := since(ctx, a.DB, store.Time(q.Start), after, before)
 		if err != nil {
 			return 0, 0, err
-		}
-		if id == 0 {
-			return 0, 0, nil // nothing is as new
 		}
 		after = max(after, id-1)
 	}
 	if !q.End.IsZero() {
-		id, err := a.edge(ctx, `SELECT id FROM archive_stanza WHERE at > $1 ORDER BY at, id LIMIT 1`, q.End)
+		id, err := since(ctx, a.DB, store.Time(q.End)+1, after, before)
 		if err != nil {
 			return 0, 0, err
 		}
-		if id != 0 {
-			before = min(before, id)
-		}
+		before = min(before, id)
 	}
 	return after, before, nil
 }
 
-func (a *Archive) edge(ctx context.Context, text string, t time.Time) (id int64, err error) {
-	err = a.DB.QueryRow(ctx, text, store.Time(t)).Scan(&id)
-	if errors.Is(err, store.ErrNoRows) {
-		return 0, nil
+// ends are the first and the last position there is; 0 when there is none.
+func ends(ctx context.Context, q store.Reader) (first, last int64, err error) {
+	err = q.QueryRow(ctx, `SELECT (SELECT COALESCE(MIN(id), 0) FROM archive_stanza), (SELECT COALESCE(MAX(id), 0) FROM archive_stanza)`).Scan(&first, &last)
+	return first, last, err
+}
+
+// since is the first position between two others (exclusive) whose time is at least t, or the latter of the two if there is none. It halves
+// the range: some twenty rows are looked at.
+func since(ctx context.Context, q store.Reader, t, after, before int64) (int64, error) {
+	for after+1 < before {
+		mid := after + (before-after)/2
+		var id, at int64
+		err := q.QueryRow(ctx, `SELECT id, at FROM archive_stanza WHERE id >= $1 ORDER BY id LIMIT 1`, mid).Scan(&id, &at)
+		switch {
+		case errors.Is(err, store.ErrNoRows):
+			before = mid
+		case err != nil:
+			return 0, fmt.Errorf("archive: looking for a time: %w", err)
+		case at >= t:
+			before = mid // id is that late too, and the gap before it has nothing
+		default:
+			after = max(mid, min(id, before-1))
+		}
 	}
-	return id, err
+	return before, nil
 }
 
 // must fails with ErrNotFound unless all positions are in the archive.
 func (a *Archive) must(ctx context.Context, account jid.JID, ids []int64) error {
 	for _, id := range ids {
 		var one int
-		err := a.DB.QueryRow(ctx, `SELECT 1 FROM archive_entry WHERE bucket = $1 AND account = $2 AND id = $3`, bucketOf(id), account.Bare().String(), id).Scan(&one)
+		where, args := holding(account, jid.JID{}, []int64{id})
+		err := a.DB.QueryRow(ctx, `SELECT 1 FROM archive_stanza WHERE `+where, args...).Scan(&one)
 		if errors.Is(err, store.ErrNoRows) {
 			return ErrNotFound
 		}
@@ -271,9 +361,10 @@ func (a *Archive) must(ctx context.Context, account jid.JID, ids []int64) error 
 
 // Count counts what matches, for a client that asks for the number alone (XEP-0059 §2.7).
 func (a *Archive) Count(ctx context.Context, account jid.JID, q Query) (n int64, err error) {
-	err = a.walk(ctx, account, q, func(_ int64, where string, args []any) (bool, error) {
+	err = a.walk(ctx, account, q, MaxPage+1, func(ids []int64) (bool, error) {
 		var some int64
-		err := a.DB.QueryRow(ctx, `SELECT COUNT(*) FROM archive_entry e WHERE `+where, args...).Scan(&some)
+		where, args := holding(account, q.With, ids)
+		err := a.DB.QueryRow(ctx, `SELECT COUNT(*) FROM archive_stanza WHERE `+where, args...).Scan(&some)
 		n += some
 		return err == nil, err
 	})
