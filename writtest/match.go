@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"writ/xmpp/xml"
@@ -109,7 +110,8 @@ func (v vars) element(p, g *xml.Element, outermost bool) string {
 	if (text != "" || !open) && !v.text(text, strings.TrimSpace(g.Text())) {
 		return fmt.Sprintf("%s: the text %q where %q was awaited", p.Name.Local, g.Text(), text)
 	}
-	return v.children(p, g, open)
+	echoes := outermost && p.Name.Local != "iq" && slices.Contains(p.Attrs, xml.Attr{Name: xml.Name{Local: "type"}, Value: "error"}) // what was refused comes back
+	return v.children(p, g, open || echoes)
 }
 
 func (v vars) attrs(p, g *xml.Element, open, outermost bool) string {

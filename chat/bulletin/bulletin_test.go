@@ -25,11 +25,11 @@ func message(t *testing.T, c *writtest.Client) string {
 			if from := e.Attr("from"); from != writtest.Domain {
 				t.Errorf("a message from %s", from)
 			}
+			if e.Attr("type") == "error" { // it holds what was written, too
+				return "error"
+			}
 			if b := e.Child(xml.Client, "body"); b != nil {
 				return b.Text()
-			}
-			if b := e.Child(xml.Client, "error"); b != nil || e.Attr("type") == "error" {
-				return "error"
 			}
 		}
 	}

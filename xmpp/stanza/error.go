@@ -120,7 +120,8 @@ func Reply(orig *Stanza, payload ...[]byte) *Stanza {
 }
 
 // ErrorReply answers a stanza with an error: err itself if it is or wraps a *Error, else internal-server-error without a
-// word of what happened. It is nil when no answer may be given: to an error, or to an IQ result (RFC 6120 §8.3.1).
+// word of what happened. A message or a presence comes back whole before the error, so that its sender sees which one it was (RFC 6120
+// §8.3.1). It is nil when no answer may be given: to an error, or to an IQ result.
 func ErrorReply(orig *Stanza, err error) *Stanza {
 	if orig.Type == TypeError || orig.Kind == IQ && orig.Type == Result {
 		return nil
@@ -129,5 +130,9 @@ func ErrorReply(orig *Stanza, err error) *Stanza {
 	if !errors.As(err, &e) {
 		e = InternalServerError("")
 	}
-	return New(orig.Kind, TypeError, orig.To, orig.From, orig.ID, e.XML())
+	if orig.Kind == IQ { // matched by its id
+		return New(IQ, TypeError, orig.To, orig.From, orig.ID, e.XML())
+	}
+	whole := orig.Without(func(c Child) bool { return c.Local == "error" && c.Space == orig.content })
+	return whole.WithHead(orig.To, orig.From, orig.ID, TypeError).With(e.XML())
 }

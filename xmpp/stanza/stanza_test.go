@@ -127,7 +127,7 @@ func TestErrors(t *testing.T) {
 	e := ItemNotFound("no <such> node").WithApp("urn:app", "gone-away")
 	e.By = jid.MustParse("x")
 	got := ErrorReply(orig, fmt.Errorf("pep: reading: %w", e)).String()
-	want := `<message xmlns='jabber:client' to='a@x/r' from='b@x' id='7' type='error'><error type='cancel' code='404' by='x'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>no &lt;such&gt; node</text><gone-away xmlns='urn:app'/></error></message>`
+	want := `<message xmlns='jabber:client' to='a@x/r' from='b@x' id='7' type='error'><body>secret</body><error type='cancel' code='404' by='x'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>no &lt;such&gt; node</text><gone-away xmlns='urn:app'/></error></message>`
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -135,6 +135,11 @@ func TestErrors(t *testing.T) {
 	back := ErrorOf(s)
 	if back == nil || back.Type != Cancel || !errors.Is(back, ItemNotFound("")) || back.Text != e.Text || string(back.App) != `<gone-away xmlns='urn:app'/>` {
 		t.Error(back)
+	}
+	refused := must(t, `<message to='bob@example.org' from='alice@example.org/a' id='9' type='chat'><body>in clear</body><error type='cancel'/></message>`)
+	whole := ErrorReply(refused, PolicyViolation("")).String()
+	if want := `<message xmlns='jabber:client' to='alice@example.org/a' from='bob@example.org' id='9' type='error'><body>in clear</body><error type='modify'><policy-violation`; !strings.HasPrefix(whole, want) {
+		t.Errorf("the message does not come back with its error: %s", whole)
 	}
 	if ErrorReply(s, e) != nil || ErrorReply(must(t, `<iq type='result' id='1'/>`), e) != nil {
 		t.Error("an error is answered with an error")
