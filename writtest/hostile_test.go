@@ -139,7 +139,7 @@ func (c *Client) expect(want string, at stage) error {
 			return fmt.Errorf("%s was awaited, received: %s", want, got)
 		}
 	case "F":
-		if !e.Is(nsSASL, "failure") || e.Child(nsSASL, what) == nil {
+		if !e.Is(nsSASL, "failure") && !e.Is(nsSASL2, "failure") || e.Child(nsSASL, what) == nil {
 			return fmt.Errorf("%s was awaited, received: %s", want, got)
 		}
 	case "failed":

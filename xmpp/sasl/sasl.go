@@ -234,16 +234,20 @@ func (s *Server) identify(name, authzid string) (jid.JID, error) {
 func (s *Server) record(ctx context.Context, account jid.JID, name string, h Hash) (rec Record, found bool, err error) {
 	if !account.IsZero() {
 		name = account.Local()
+	}
+	fakeHash := h
+	if h == AnyHash {
+		fakeHash = plainHash
+	}
+	made := fake(fakeHash, s.c.Secret, name, s.c.Iterations) // also for who is known: the work is the same
+	if !account.IsZero() {
 		rec, found, err = s.c.Source.Verifier(ctx, account, h)
 		if err != nil {
 			return Record{}, false, fmt.Errorf("sasl: looking up a verifier: %w", err)
 		}
 	}
 	if !found {
-		if h == AnyHash {
-			h = plainHash
-		}
-		rec = Record{Verifier: fake(h, s.c.Secret, name, s.c.Iterations)}
+		rec = Record{Verifier: made}
 	}
 	return rec, found, nil
 }
