@@ -98,6 +98,10 @@ func Build(ctx context.Context, o Options) (*House, error) {
 // compose makes the rooms. It reads and writes no table, so that commands can ask what a migration would do.
 func compose(ctx context.Context, o Options) (*House, error) {
 	h := &House{Options: o, Metrics: obs.NewMetrics()}
+	var err error
+	if h.Config, err = o.Config.forProfile(); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	if h.Log == nil {
 		h.Log = obs.Discard()
 	}
@@ -127,7 +131,7 @@ func (h *House) openStore(ctx context.Context) (err error) {
 
 // buildShared makes the rooms that chat and desk both stand on.
 func (h *House) buildShared(context.Context) (err error) {
-	h.Accounts = account.Open(account.Options{DB: h.DB, Domain: h.Domain, Clock: h.Clock, Config: h.Config.Accounts, Log: h.Log})
+	h.Accounts = account.Open(account.Options{DB: h.DB, Domain: h.Domain, Clock: h.Clock, Config: h.Config.Accounts, Log: h.Log, AnyPassword: h.Config.testing()})
 	if h.Passkeys, err = passkey.Open(h.DB, h.Config.passkeys(h.Dev), h.Clock); err != nil {
 		return err
 	}

@@ -28,6 +28,8 @@ type Config struct {
 	Domain string `toml:"domain" doc:"The served domain: the part of every address after the @."`
 	Data   string `toml:"data" doc:"Folder for keys, certificates and the log's files; only the server's user may read it."`
 
+	Profile string `toml:"profile" doc:"Empty in service. For conformance suites alone, on a domain of examples and addresses of this machine: test (sign-in without TLS), test-starttls. Registration is open, limits and the encryption rule are off, operators read people."`
+
 	Log   LogConfig    `toml:"log" doc:"What is written to the standard error."`
 	Store store.Config `toml:"store" doc:"Where the rows are."`
 	TLS   TLSConfig    `toml:"tls" doc:"The certificate of the served domain."`
@@ -112,7 +114,8 @@ func (c Config) Check() error {
 	if c.Data == "" {
 		return config.Invalid("data", c.Data, "a folder")
 	}
-	return nil
+	_, err = c.forProfile()
+	return err
 }
 
 // passkeys fills what the configuration leaves empty. In development the pages are on localhost without TLS.

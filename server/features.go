@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"writ/chat/adhoc"
+	"writ/chat/administration"
 	"writ/chat/answers"
 	"writ/chat/archive"
 	"writ/chat/blocking"
@@ -49,8 +50,10 @@ func (h *House) chatRooms() []*feature.Feature {
 	h.Bulletin = bulletin.New(bulletin.Parts{DB: h.DB, Router: h.Router, People: residents{h.Accounts}, Places: h.Records.Keeper, Clock: h.Clock, Log: h.Log})
 	h.Bulletin.OnAnswer(h.answer)
 	access := devices.New(h.Accounts, h.Router)
-	newcomers := register.New(register.Parts{Router: h.Router, Accounts: h.Accounts, Invitations: h.Accounts, Clock: h.Clock})
+	newcomers := register.New(register.Parts{Router: h.Router, Accounts: h.Accounts, Invitations: h.Accounts, Clock: h.Clock, Open: h.Config.testing()})
 	h.newcomers = newcomers
+	office := administration.New(administration.Parts{DB: h.DB, Router: h.Router, Accounts: h.Accounts, Register: h.Accounts, Voice: h.Bulletin, Clock: h.Clock, Log: h.Log,
+		Look: h.look(contacts)})
 	invited := invite.New(invite.Parts{Domain: h.Domain, Invitations: h.Accounts, Rights: h.Accounts, Link: h.InviteLink})
 	list := []*feature.Feature{
 		h.Bulletin.Feature(),
@@ -71,7 +74,8 @@ func (h *House) chatRooms() []*feature.Feature {
 		private.New(private.Parts{DB: h.DB, Nodes: events, Clock: h.Clock}),
 		newcomers.Feature(),
 		invited.Feature(),
-		adhoc.New(h.Clock, append(invited.Commands(), adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule), adhoc.MyDevices(apps{access}))...),
+		office.Feature(),
+		adhoc.New(h.Clock, append(append(invited.Commands(), office.Commands()...), adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule), adhoc.MyDevices(apps{access}))...),
 		access.Feature(),
 		h.S2S.Feature(), // writes down what goes to other servers as the rooms before it have made it
 		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),

@@ -102,6 +102,9 @@ func (h *House) parts(at *Addresses, failed func(name string, err error)) []part
 			list = append(list, part{f.Name, f.Start, f.Stop})
 		}
 	}
+	if h.Config.testing() {
+		list = append(list, ticking("profile", h.warn))
+	}
 	list = append(list, part{"clients", h.C2S.Start, h.C2S.Close})
 	for _, a := range h.Config.XMPP.Listen {
 		list = append(list, h.xmppListener(a, c2s.StartTLS, &at.XMPP, failed))

@@ -67,6 +67,17 @@ func (r *Roster) Items(ctx context.Context, q store.Reader, account jid.JID) ([]
 	return r.since(ctx, q, account, -1)
 }
 
+// Listing is the account's roster as it is sent (RFC 6121 §2.1.4), and how many contacts it has.
+func (r *Roster) Listing(ctx context.Context, account jid.JID) (query []byte, n int, err error) {
+	items, err := r.Items(ctx, r.DB, account)
+	for _, i := range items {
+		if i.Listed {
+			n++
+		}
+	}
+	return queryXML(items, false, 0), n, err
+}
+
 // since are the items that changed after a version, in the order of their change; the unlisted ones too if ver is negative.
 func (r *Roster) since(ctx context.Context, q store.Reader, account jid.JID, ver int64) ([]Item, error) {
 	text := `SELECT ` + columns + ` FROM roster_item WHERE account = $1 AND ver > $2 ORDER BY contact`

@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"sync"
 
@@ -33,6 +34,21 @@ func (r *Router) Sessions(account jid.JID) []*feature.Session {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.bound[account]
+}
+
+// Each calls f for every account with sessions, in no order, and stops when f says false. It holds no lock meanwhile; the slice must not be written.
+func (r *Router) Each(f func(account jid.JID, sessions []*feature.Session) bool) {
+	for i := range r.sessions {
+		s := &r.sessions[i]
+		s.mu.RLock()
+		bound := maps.Clone(s.bound)
+		s.mu.RUnlock()
+		for account, sessions := range bound {
+			if !f(account, sessions) {
+				return
+			}
+		}
+	}
 }
 
 // Session is the session of a full JID, or nil.
