@@ -67,7 +67,7 @@ var only = []struct {
 	{"github.com/ncruces/go-sqlite3", []string{"store"}},
 	{"github.com/jackc/pgx/v5", []string{"store", "store/storetest"}},
 	{"github.com/nats-io", []string{"cluster/natsbus"}},
-	{"github.com/miekg/dns", []string{"xmpp/locate"}},
+	{"github.com/miekg/dns", []string{"xmpp/locate", "writtest"}},
 	{"flag", []string{"cli", "bench"}}, // bench is a command of its own
 	{"github.com/alecthomas/kong", []string{"cli"}},
 	{"encoding/xml", []string{"interop", "interop/*", "xmpp/c2s"}}, // accepts what XMPP must refuse; c2s writes host-meta with it

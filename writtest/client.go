@@ -10,10 +10,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"writ/server"
 	"writ/xmpp/jid"
 	"writ/xmpp/xml"
 )
@@ -38,6 +40,31 @@ type Client struct {
 	buf   [16 << 10]byte
 	ended error
 	cause error // of the end, as the transport tells it
+}
+
+// Elsewhere connects without TLS to a server that is no house.
+func Elsewhere(t testing.TB, address, domain string) *Client {
+	t.Helper()
+	c := &Client{house: &House{House: &server.House{Domain: jid.MustParse(domain)}}}
+	var err error
+	if c.conn, err = net.DialTimeout("tcp", address, Patience); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Drop)
+	c.Restart()
+	return c
+}
+
+// Register makes an account with Password in-band (XEP-0077 §3.1) on a stream that is open.
+func (c *Client) Register(local string) error {
+	var b xml.Builder
+	b.Start(xml.Client, "iq", "type", "set", "id", "register").Start("jabber:iq:register", "query").Leaf("", "username", local).Leaf("", "password", Password)
+	c.Write(string(b.Bytes()))
+	e, err := c.Next()
+	if err == nil && e.Attr("type") != "result" {
+		err = fmt.Errorf("registering: %s", e.AppendTo(nil, ""))
+	}
+	return err
 }
 
 func (c *Client) dialWebSocket() error {

@@ -40,6 +40,7 @@ type World struct {
 	hosts    map[string][]netip.Addr
 	keys     map[string][]locate.Key
 	secure   bool
+	aliases  map[string]string
 	faults   map[string]error
 	asked    []string
 }

@@ -274,8 +274,7 @@ func (l *link) encrypt(ctx context.Context, t locate.Target, keys []locate.Key) 
 	return l.hello(ctx)
 }
 
-// negotiate proves our name to the server: by EXTERNAL if it is offered and the server has proved its own (XEP-0178 §3), else by dialback if
-// that is allowed.
+// negotiate proves our name to the server: by EXTERNAL if it is offered (XEP-0178 §3), else by dialback.
 func (l *link) negotiate(ctx context.Context, t locate.Target, keys []locate.Key) error {
 	if err := l.encrypt(ctx, t, keys); err != nil {
 		return err
@@ -292,7 +291,8 @@ func (l *link) negotiate(ctx context.Context, t locate.Target, keys []locate.Key
 	if external {
 		err = l.authenticate(ctx)
 	}
-	if err != nil && l.srv.c.Dialback && (l.features.Child(dialbackFeatureNS, "dialback") != nil || !external) {
+	// That the other server asks back is its choice: one that wants a client's certificate refuses those that authorities give to servers.
+	if err != nil && !l.over() && (l.srv.c.Dialback || l.proved) && (l.features.Child(dialbackFeatureNS, "dialback") != nil || !external) {
 		err = l.callBack(ctx)
 	}
 	if err != nil {
