@@ -9,10 +9,12 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"hash"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xdg-go/scram"
 
@@ -522,8 +524,12 @@ func FuzzSASL2(f *testing.F) {
 	f.Fuzz(func(t *testing.T, state uint8, data string) {
 		h.t = t
 		p := h.pipe(DirectTLS)
-		p.tls()
-		p.send("%s", streamHeader+states[int(state)%len(states)]+data+"</stream:stream>")
+		tc := p.tls()
+		go func() { // what is cut short ends with the connection
+			tc.SetWriteDeadline(time.Now().Add(10 * time.Second))
+			io.WriteString(tc, streamHeader+states[int(state)%len(states)]+data)
+			tc.CloseWrite()
+		}()
 		for {
 			e := p.next()
 			if strings.HasPrefix(e, "<success") && !strings.Contains(data, right) {
