@@ -53,6 +53,11 @@ func openPostgres(ctx context.Context, e *engine) error {
 
 func (p *postgres) connect(ctx context.Context) (*sql.Conn, error) { return p.writer.Conn(ctx) }
 
+func (p *postgres) begin(ctx context.Context, c *sql.Conn) error {
+	_, err := c.ExecContext(ctx, "BEGIN")
+	return err
+}
+
 func (p *postgres) commit(ctx context.Context, c *sql.Conn) (known bool, err error) {
 	err = c.Raw(func(dc any) error {
 		tag, err := dc.(*stdlib.Conn).Conn().Exec(ctx, "COMMIT")

@@ -17,6 +17,7 @@ const maxBatch = 1024
 // backend is what the two engines do differently on the writer's connection.
 type backend interface {
 	connect(ctx context.Context) (*sql.Conn, error)
+	begin(ctx context.Context, c *sql.Conn) error
 	// commit reports whether the outcome is known when it fails.
 	commit(ctx context.Context, c *sql.Conn) (known bool, err error)
 	// enter makes the connection subject to a scope, or free of any (nil), for the statements that follow in the transaction.
@@ -187,15 +188,11 @@ func (j *job) call() (err error) {
 
 // begin opens the transaction, on a new connection if the old one broke.
 func (e *engine) begin(ctx context.Context) error {
-	text := "BEGIN IMMEDIATE"
-	if e.dialect == PostgreSQL {
-		text = "BEGIN"
-	}
 	for try := 0; ; try++ {
 		if err := e.connected(ctx); err != nil {
 			return err
 		}
-		_, err := e.conn.ExecContext(ctx, text)
+		err := e.backend.begin(ctx, e.conn)
 		if err == nil {
 			return nil
 		}
