@@ -17,6 +17,7 @@ import (
 
 	"writ/account"
 	"writ/chat/bulletin"
+	"writ/chat/muc"
 	"writ/clock"
 	"writ/desk"
 	"writ/desk/registry"
@@ -64,6 +65,7 @@ type House struct {
 	Reports  *report.Reports
 	Bulletin *bulletin.Bulletin
 	Router   *route.Router
+	Rooms    *muc.MUC
 	C2S      *c2s.Server // made by Run
 	S2S      *s2s.Server
 	Sessions *session.Sessions

@@ -3,11 +3,13 @@ package server
 import (
 	"path/filepath"
 	"strings"
+	"time"
 
 	"writ/account"
 	"writ/chat/archive"
 	"writ/chat/blocking"
 	"writ/chat/e2ee"
+	"writ/chat/muc"
 	"writ/chat/offline"
 	"writ/chat/pace"
 	"writ/chat/roster"
@@ -42,6 +44,7 @@ type Config struct {
 	Archive  archive.Config  `toml:"archive" doc:"The message archive; how long it keeps is records.archive."`
 	Offline  offline.Config  `toml:"offline" doc:"Messages for people who are not online; how long they wait is records.offline."`
 	E2EE     e2ee.Config     `toml:"e2ee" doc:"End-to-end encryption of private conversations."`
+	Rooms    muc.Config      `toml:"rooms" doc:"Rooms: private groups, and channels where they are allowed."`
 	Pace     pace.Config     `toml:"pace" doc:"How many people one account may begin to write to."`
 	Blocking blocking.Config `toml:"blocking" doc:"Block lists."`
 	Records  records.Config  `toml:"records" doc:"How long records are kept."`
@@ -134,6 +137,14 @@ func (c Config) passkeys(dev bool) passkey.Config {
 		}
 	}
 	return p
+}
+
+// roomArchive is how long rooms keep messages; 0: not at all.
+func (c Config) roomArchive() time.Duration {
+	if c.archive().Off {
+		return 0
+	}
+	return c.Records.Archive.Std()
 }
 
 // archive is off where nothing may be kept.

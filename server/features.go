@@ -16,6 +16,7 @@ import (
 	"writ/chat/e2ee"
 	"writ/chat/invite"
 	"writ/chat/mam"
+	"writ/chat/muc"
 	"writ/chat/offline"
 	"writ/chat/pace"
 	"writ/chat/presence"
@@ -42,9 +43,14 @@ func (h *House) chatRooms() []*feature.Feature {
 	cards := vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Nodes: events, Presence: seen, Clock: h.Clock, Log: h.Log})
 	kept := archive.New(h.Config.archive(), archive.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Contacts: contacts})
 	waiting := offline.New(h.Config.Offline, offline.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Archive: kept})
+	secret := e2ee.New(h.Config.E2EE, h.Router)
+	pages := mam.New(kept, waiting)
+	h.Rooms = muc.New(h.Config.Rooms, muc.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Archive: kept, Pages: pages, Encryption: secret,
+		Cards: cards, Blocker: blocks, Keep: h.Config.roomArchive()})
 	h.forget = func(account jid.JID) {
 		blocks.Forget()
 		kept.Forget(account)
+		h.Rooms.Forget(account)
 	}
 	found := disco.New(h.Router, contacts, events.Newcomer)
 	h.Bulletin = bulletin.New(bulletin.Parts{DB: h.DB, Router: h.Router, People: residents{h.Accounts}, Places: h.Records.Keeper, Clock: h.Clock, Log: h.Log})
@@ -59,14 +65,14 @@ func (h *House) chatRooms() []*feature.Feature {
 		h.Bulletin.Feature(),
 		found.Feature(), // sees each presence's capabilities before the presence room takes it
 		blocks.Feature(),
-		e2ee.New(h.Config.E2EE, h.Router).Feature(),
+		secret.Feature(),
 		pace.New(h.Config.Pace, pace.Parts{Router: h.Router, Contacts: contacts, Clock: h.Clock, Log: h.Log, Metrics: h.Metrics}).Feature(),
 		contacts.Feature(),
 		cards.Feature(), // stamps presence before it is sent on
 		seen.Feature(),
 		kept.Feature(),
 		waiting.Feature(),
-		mam.New(kept, waiting).Feature(),
+		pages.Feature(),
 		carbons.New(h.Router, kept).Feature(),
 		calls.New(h.Records.Recorder),
 		software.New(software.Parts{DB: h.DB, Recorder: h.Records.Recorder, Devices: h.Accounts, Log: h.Log}),
@@ -79,6 +85,9 @@ func (h *House) chatRooms() []*feature.Feature {
 		access.Feature(),
 		h.S2S.Feature(), // writes down what goes to other servers as the rooms before it have made it
 		answers.New(answers.Config{Router: h.Router, Contacts: contacts, Seen: h.Records.Keeper, Clock: h.Clock, Version: h.Version}),
+	}
+	if !h.Config.Rooms.Off {
+		list = append(list, h.Rooms.Feature())
 	}
 	found.Use(list)
 	return list

@@ -105,7 +105,7 @@ func (h *House) parts(at *Addresses, failed func(name string, err error)) []part
 	if h.Config.testing() {
 		list = append(list, ticking("profile", h.warn))
 	}
-	list = append(list, part{"clients", h.C2S.Start, h.C2S.Close})
+	list = append(list, part{"clients", h.C2S.Start, h.C2S.Close}, part{name: "rooms", stop: h.Rooms.Farewell}) // people are told before their streams end
 	for _, a := range h.Config.XMPP.Listen {
 		list = append(list, h.xmppListener(a, c2s.StartTLS, &at.XMPP, failed))
 	}

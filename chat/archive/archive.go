@@ -144,8 +144,14 @@ func (a *Archive) shape(_ context.Context, e *feature.Envelope) {
 			return false
 		}
 		by, err := jid.Parse(s.Tree(c).Attr("by"))
-		return err != nil || a.Router.Local(by) // one without a valid 'by' is none (XEP-0359 §3)
+		if e.Server {
+			return err != nil || a.Router.Local(by) // a room here puts its own on
+		}
+		return err != nil || a.Router.Local(by) || a.Router.Hosted(by) // one without a valid 'by' is none (XEP-0359 §3)
 	})
+	if e.Server && e.Judged {
+		return // the room that made it has said what it is
+	}
 	v := judge(e.Stanza, seen(e))
 	e.Kind, e.Mute, e.NoStore = v.Kind, v.Mute, !v.Archive && !v.Offline
 	e.Judged, e.Archive, e.Waits = true, v.Archive, v.Offline
@@ -171,6 +177,9 @@ type party struct {
 // parties are the local accounts of a message.
 func (a *Archive) parties(from, to jid.JID) (l []party) {
 	sender, recipient := a.owners(from, to)
+	if a.Router.Hosted(to) && to.Local() != "" { // a room, whose archive this is too
+		recipient = to.Bare()
+	}
 	if !sender.IsZero() {
 		l = append(make([]party, 0, 2), party{sender, a.ids.tag(to)})
 	}

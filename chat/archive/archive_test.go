@@ -26,6 +26,8 @@ type place struct{ feature.Router }
 func (place) Domain() jid.JID      { return jid.MustParse("writ.example") }
 func (place) Local(j jid.JID) bool { return j.Domainpart() == "writ.example" }
 
+func (place) Hosted(j jid.JID) bool { return j.Domainpart() == "rooms.writ.example" }
+
 var (
 	alice = jid.MustParse("alice@writ.example")
 	bob   = jid.MustParse("bob@writ.example")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"writ/records"
@@ -23,9 +24,9 @@ func (a *Archive) log() records.Datum {
 			Fields: []schedule.Field{
 				{Name: "time", Meaning: "When the server took the message."},
 				{Name: "from", Meaning: "The account that sent it."},
-				{Name: "to", Meaning: "The account it was sent to."},
+				{Name: "to", Meaning: "The account, or the room, it was sent to."},
 				{Name: "size", Meaning: "The bytes of its content, encrypted or not."},
-				{Name: "kind", Meaning: "What it is for: encrypted, key, text, call, receipt, marker, reaction, retraction, invite or other."},
+				{Name: "kind", Meaning: "What it is for: encrypted, key, text, call, receipt, marker, reaction, retraction, invite, groupchat (to a room) or other."},
 			},
 			Time:      "time",
 			Purpose:   "Apps fetch the messages that they missed or that another app of the account sent.",
@@ -64,6 +65,7 @@ func exportLog(ctx context.Context, o *records.Opened, emit func(values ...any) 
 	end, _ := slices.BinarySearch(ids, to)
 	for some := range slices.Chunk(ids[begin:max(begin, end)], MaxPage+1) {
 		where, args := holding(account, jid.JID{}, some)
+		where = strings.Replace(where, "(", "(sender = $1 AND kind = '"+Groupchat+"' OR ", 1) // what it said in rooms stands in their archives
 		n := len(args)
 		err := store.Each(ctx, o, "archive: exporting", func(row store.Scanner) error {
 			var at, size int64

@@ -37,7 +37,7 @@ type Message struct {
 	Holds    Holds
 }
 
-// Append writes a message, once for all archives that hold it. It returns the position, which is greater than every other.
+// Append writes a message, once for all archives that hold it. To may be a room, which then has an archive as an account has. It returns the position, which is greater than every other.
 func (a *Archive) Append(ctx context.Context, tx *store.Tx, m Message) (id int64, err error) {
 	at := store.Time(m.Time)
 	for { // a clock that was set back, or a stanza that waited longer than the next, must not break the order of times
@@ -77,6 +77,7 @@ type Query struct {
 type Item struct {
 	ID     int64
 	Time   time.Time
+	Sender jid.JID // bare address; in the archive of a room not that of the stanza
 	Stanza *stanza.Stanza
 }
 
@@ -110,7 +111,7 @@ func (a *Archive) Page(ctx context.Context, account jid.JID, q Query) (Page, err
 // readRows adds those of the messages to the page that are the account's and match. A filter by full JID is applied to the stanzas.
 func (a *Archive) readRows(ctx context.Context, p *Page, account jid.JID, q Query, ids []int64) error {
 	where, args := holding(account, q.With, ids)
-	text := `SELECT id, at, stanza FROM archive_stanza WHERE ` + where + ` ORDER BY id`
+	text := `SELECT id, at, sender, stanza FROM archive_stanza WHERE ` + where + ` ORDER BY id`
 	if q.Backwards {
 		text += " DESC"
 	}
@@ -159,9 +160,13 @@ func holding(account, with jid.JID, ids []int64) (where string, args []any) {
 
 func scanItem(row interface{ Scan(...any) error }) (i Item, err error) {
 	var at int64
+	var sender string
 	var b []byte
-	if err := row.Scan(&i.ID, &at, &b); err != nil {
+	if err := row.Scan(&i.ID, &at, &sender, &b); err != nil {
 		return Item{}, err
+	}
+	if i.Sender, err = jid.Parse(sender); err != nil {
+		return Item{}, fmt.Errorf("archive: message %d: %w", i.ID, err)
 	}
 	i.Time = store.FromTime(at)
 	if i.Stanza, err = stanza.Decode(b); err != nil {

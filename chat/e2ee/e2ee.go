@@ -102,10 +102,12 @@ func (p *E2EE) Feature() *feature.Feature {
 // modeOf is the mode for a conversation.
 func (p *E2EE) modeOf(e *feature.Envelope) string {
 	switch {
+	case p.router.Hosted(e.To):
+		return Off // a room's own rule decides, by Group
 	case e.Server || e.To.Local() == "", p.allowed(e.From), p.allowed(e.To):
 		return Off // to a server, a gateway or a bot
 	case e.Stanza.Type == stanza.Groupchat && !p.router.Local(e.To):
-		return Off // a room's own rule decides
+		return Off // a room elsewhere has a rule of its own
 	case !p.router.Local(e.From), !p.router.Local(e.To):
 		return p.outside
 	}
@@ -144,15 +146,23 @@ func (p *E2EE) shape(_ context.Context, e *feature.Envelope) {
 		return
 	}
 	v := formOf(e)
-	if v.Readable || !v.Body {
-		return // nothing to hide, or delivered as it is in mode warn
+	if v.Readable {
+		return // delivered as it is in mode warn
+	}
+	e.Stanza = veiled(s, v)
+}
+
+// veiled is a message with the fixed text in the place of its fallback body.
+func veiled(s *stanza.Stanza, v View) *stanza.Stanza {
+	if !v.Body {
+		return s
 	}
 	body := Fallback
 	if v.OTR != "" {
 		body = v.OTR
 	}
 	var b xml.Builder
-	e.Stanza = s.Without(func(c stanza.Child) bool { return isBody(c) }).With(b.Leaf("", "body", body).Bytes())
+	return s.Without(func(c stanza.Child) bool { return isBody(c) }).With(b.Leaf("", "body", body).Bytes())
 }
 
 // formOf looks at the envelope's message, once as long as it stays as it is.

@@ -82,17 +82,36 @@ func shape(_ context.Context, e *feature.Envelope) {
 
 // query sends a page of the archive (XEP-0313 §4).
 func (m *MAM) query(ctx context.Context, r *feature.Request) (feature.Reply, error) {
-	q, err := m.parse(r)
+	return m.page(ctx, r, r.From.Bare(), func(i archive.Item) *stanza.Stanza { return i.Stanza })
+}
+
+// Room answers a query of the archive of the room r.To (XEP-0313 §4), or of its ends or its form (XEP-0313 §5, §4.1.5). Who may ask has been
+// checked. show gives a message as the asker may see it.
+func (m *MAM) Room(ctx context.Context, r *feature.Request, show func(archive.Item) *stanza.Stanza) (feature.Reply, error) {
+	switch {
+	case r.Stanza.Type == stanza.Set && r.Payload.Is(Space, "query"):
+		return m.page(ctx, r, r.To, show)
+	case r.Stanza.Type == stanza.Get && r.Payload.Is(Space, "query"):
+		return m.form(ctx, r)
+	case r.Stanza.Type == stanza.Get && r.Payload.Is(Space, "metadata"):
+		b, _, err := m.ends(ctx, r.To)
+		return feature.Reply{Payload: b}, err
+	}
+	return feature.Reply{}, stanza.FeatureNotImplemented("a room's archive has no preferences")
+}
+
+func (m *MAM) page(ctx context.Context, r *feature.Request, owner jid.JID, show func(archive.Item) *stanza.Stanza) (feature.Reply, error) {
+	q, err := m.parse(r, owner)
 	if err != nil {
 		return feature.Reply{}, err
 	}
 	if q.count {
-		return m.count(ctx, r, q)
+		return m.count(ctx, owner, q)
 	}
 	var page archive.Page
 	if q.empty {
 		page.Complete = true
-	} else if page, err = m.archive.Page(ctx, r.From, q.Query); err != nil {
+	} else if page, err = m.archive.Page(ctx, owner, q.Query); err != nil {
 		return feature.Reply{}, mapped(err)
 	}
 	for i := range page.Items {
@@ -100,9 +119,11 @@ func (m *MAM) query(ctx context.Context, r *feature.Request) (feature.Reply, err
 		if q.flip {
 			item = page.Items[len(page.Items)-1-i]
 		}
-		r.Send(m.result(r, q.id, item))
+		r.Send(m.result(r.From, owner, q.id, item, show(item)))
 	}
-	m.waiting.Taken(ctx, r.From.Bare(), positions(page))
+	if owner == r.From.Bare() {
+		m.waiting.Taken(ctx, owner, positions(page))
+	}
 	var b xml.Builder
 	b.Start(Space, "fin")
 	if page.Complete {
@@ -110,7 +131,7 @@ func (m *MAM) query(ctx context.Context, r *feature.Request) (feature.Reply, err
 	}
 	b.Start(rsm, "set")
 	if n := len(page.Items); n > 0 {
-		b.Leaf("", "first", m.archive.ID(r.From, page.Items[0].ID)).Leaf("", "last", m.archive.ID(r.From, page.Items[n-1].ID))
+		b.Leaf("", "first", m.archive.ID(owner, page.Items[0].ID)).Leaf("", "last", m.archive.ID(owner, page.Items[n-1].ID))
 	}
 	return feature.Reply{Payload: b.Bytes()}, nil
 }
@@ -123,11 +144,11 @@ func positions(p archive.Page) (l []int64) {
 }
 
 // count answers a client that wants to know how many there are and no more (XEP-0059 §2.7).
-func (m *MAM) count(ctx context.Context, r *feature.Request, q query) (feature.Reply, error) {
+func (m *MAM) count(ctx context.Context, owner jid.JID, q query) (feature.Reply, error) {
 	var n int64
 	if !q.empty {
 		var err error
-		if n, err = m.archive.Count(ctx, r.From, q.Query); err != nil {
+		if n, err = m.archive.Count(ctx, owner, q.Query); err != nil {
 			return feature.Reply{}, mapped(err)
 		}
 	}
@@ -141,12 +162,12 @@ func (m *MAM) count(ctx context.Context, r *feature.Request, q query) (feature.R
 }
 
 // result is one message of the archive, forwarded (XEP-0313 §4.2, XEP-0297 §3).
-func (m *MAM) result(r *feature.Request, id string, item archive.Item) *stanza.Stanza {
+func (m *MAM) result(to, owner jid.JID, id string, item archive.Item, st *stanza.Stanza) *stanza.Stanza {
 	var b xml.Builder
-	b.Start(Space, "result", "queryid", id, "id", m.archive.ID(r.From, item.ID))
+	b.Start(Space, "result", "queryid", id, "id", m.archive.ID(owner, item.ID))
 	b.Start(forward, "forwarded").Empty("urn:xmpp:delay", "delay", "stamp", stamp(item.Time))
-	b.Raw(item.Stanza.AppendTo(nil, xml.Client))
-	return stanza.New(stanza.Message, stanza.Normal, r.From.Bare(), r.From, "", b.Bytes())
+	b.Raw(st.AppendTo(nil, xml.Client))
+	return stanza.New(stanza.Message, stanza.Normal, owner, to, "", b.Bytes())
 }
 
 // metadata tells the ends of the archive (XEP-0313 §5).

@@ -21,19 +21,19 @@ type query struct {
 	empty bool   // nothing can match: the end is before the start
 }
 
-func (m *MAM) parse(r *feature.Request) (query, error) {
+func (m *MAM) parse(r *feature.Request, owner jid.JID) (query, error) {
 	p := r.Payload
 	q := query{id: p.Attr("queryid"), flip: p.Child(Space, "flip-page") != nil}
 	if p.Attr("node") != "" {
 		return q, stanza.ItemNotFound("this archive has no nodes")
 	}
 	if x := p.Child(form, "x"); x != nil {
-		if err := m.parseForm(r.From, x, &q); err != nil {
+		if err := m.parseForm(owner, x, &q); err != nil {
 			return q, err
 		}
 	}
 	if set := p.Child(rsm, "set"); set != nil {
-		if err := m.parseSet(r.From, set, &q); err != nil {
+		if err := m.parseSet(owner, set, &q); err != nil {
 			return q, err
 		}
 	}

@@ -93,7 +93,11 @@ func (r *Router) judge(to jid.JID, s *stanza.Stanza) (v verdict, sessions []*fea
 	}
 	switch s.Kind {
 	case stanza.Message:
-		v = messages[s.Type][at][state]
+		typ := s.Type
+		if typ == stanza.Groupchat && at == bare && r.Hosted(s.From) {
+			typ = stanza.Chat // a room's message to a member who is not in it: he asked for it
+		}
+		v = messages[typ][at][state]
 	case stanza.Presence:
 		v = presences[s.Type][at][state]
 	default:
