@@ -42,7 +42,7 @@ func (h *House) openClients(ctx context.Context) error {
 	}
 	h.C2S, err = c2s.New(h.Config.XMPP, c2s.Parts{
 		Router: h.Router, SASL: auth, TLS: h.TLS, DB: h.DB, Accounts: atWork{h.Accounts, h.forget}, Recorder: h.Records.Recorder,
-		Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, WebSocketURL: h.webSocketURL(), ResourceKey: resources, Newcomers: h.newcomers,
+		Clock: h.Clock, Log: h.Log, Metrics: h.Metrics, WebSocketURL: h.webSocketURL(), BOSHURL: h.boshURL(), ResourceKey: resources, Newcomers: h.newcomers,
 	})
 	if err != nil {
 		return err
@@ -63,6 +63,14 @@ func (a atWork) TakeEnded(ctx context.Context) ([]jid.JID, error) {
 		a.forget(j)
 	}
 	return ended, err
+}
+
+// boshURL is what host-meta tells apps of BOSH (XEP-0156 §3).
+func (h *House) boshURL() string {
+	if h.Dev {
+		return "http://localhost:" + devHTTP + "/http-bind"
+	}
+	return "https://" + h.Domain.ASCII() + "/http-bind"
 }
 
 // webSocketURL is what host-meta tells apps (XEP-0156 §3).

@@ -34,6 +34,7 @@ func (q quiet) Write(b []byte) (int, error) {
 func (h *House) httpHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/xmpp-websocket", h.C2S.WebSocket())
+	mux.Handle("/http-bind", h.C2S.BOSH())
 	mux.Handle("GET /.well-known/host-meta", h.C2S.HostMeta())
 	mux.Handle("GET /.well-known/host-meta.json", h.C2S.HostMeta())
 	mux.Handle("/", h.pages)

@@ -175,6 +175,7 @@ func tcpListener(name, address string, at *[]net.Addr, serve func(net.Listener) 
 func (h *House) httpListener(address string, tls bool, handler http.Handler, at func(net.Addr), failed func(string, error)) part {
 	name := "http " + address
 	s := h.httpServer(handler)
+	s.RegisterOnShutdown(h.C2S.EndHTTP)
 	return part{name,
 		func(ctx context.Context) error {
 			l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)

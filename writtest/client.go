@@ -36,6 +36,7 @@ type Client struct {
 	via   Via
 	conn  net.Conn
 	ws    *websocket.Conn
+	bosh  *boshWire
 	dec   *xml.Decoder
 	buf   [16 << 10]byte
 	ended error
@@ -86,15 +87,22 @@ func (c *Client) dialWebSocket() error {
 // Restart makes the client await a new stream header.
 func (c *Client) Restart() {
 	l := xml.AfterLogin(1 << 20)
-	if c.via == WebSocket {
+	if c.framed() {
 		c.dec = xml.NewFramed(l)
 	} else {
 		c.dec = xml.NewStream(l)
 	}
 }
 
+// framed reports a transport whose messages are one element each.
+func (c *Client) framed() bool { return c.via == WebSocket || c.via == BOSH }
+
 // Write sends bytes as they are: on a WebSocket as one text message. An error shows at the next read.
 func (c *Client) Write(s string) {
+	if c.bosh != nil {
+		c.bosh.write(s)
+		return
+	}
 	if c.ws != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), Patience)
 		defer cancel()
@@ -119,7 +127,7 @@ func (c *Client) WriteAll(parts ...string) {
 // Send sends an element that was written for a stream: on a WebSocket its namespace is added.
 func (c *Client) Send(e *xml.Element) {
 	space := xml.Client
-	if c.via == WebSocket || e.Name.Space != xml.Client {
+	if c.framed() || e.Name.Space != xml.Client {
 		space = ""
 	}
 	c.Write(string(e.AppendTo(nil, space)))
@@ -158,6 +166,9 @@ func (c *Client) Event() (xml.Event, error) {
 }
 
 func (c *Client) read() ([]byte, error) {
+	if c.bosh != nil {
+		return c.bosh.read()
+	}
 	if c.ws != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), Patience)
 		defer cancel()
@@ -208,7 +219,7 @@ func (c *Client) Open() (*xml.Element, error) {
 // Header is a stream header to the house's domain.
 func (c *Client) Header() string {
 	var b xml.Builder
-	if c.via == WebSocket {
+	if c.framed() {
 		b.Empty(xml.Framing, "open", "to", c.house.Domain.String(), "version", "1.0")
 		return string(b.Bytes())
 	}
@@ -335,7 +346,7 @@ func (c *Client) End() error {
 
 // Footer is what ends a stream.
 func (c *Client) Footer() string {
-	if c.via == WebSocket {
+	if c.framed() {
 		return "<close xmlns='" + xml.Framing + "'/>"
 	}
 	return "</stream:stream>"
@@ -343,6 +354,9 @@ func (c *Client) Footer() string {
 
 // Drop cuts the connection without a word. It may be called twice.
 func (c *Client) Drop() {
+	if c.bosh != nil {
+		c.bosh.drop()
+	}
 	if c.ws != nil {
 		c.ws.CloseNow()
 	}

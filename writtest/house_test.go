@@ -13,7 +13,7 @@ func TestLogin(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		h := Start(t, db)
 		h.Account(t, "alice")
-		for _, via := range []Via{TCP, DirectTLS, WebSocket} {
+		for _, via := range []Via{TCP, DirectTLS, WebSocket, BOSH} {
 			c := h.Dial(t, via)
 			if err := c.Login("alice", via.String()); err != nil {
 				t.Fatal(via, err)

@@ -47,7 +47,10 @@ func Scripts(t *testing.T, pattern string) {
 		}
 		t.Run("scripts", func(t *testing.T) {
 			for _, f := range files {
-				for _, via := range []Via{TCP, WebSocket} {
+				for _, via := range []Via{TCP, WebSocket, BOSH} {
+					if via == BOSH && !parsed[f].bosh {
+						continue
+					}
 					t.Run(strings.TrimSuffix(filepath.Base(f), ".txt")+" over "+via.String(), func(t *testing.T) {
 						t.Parallel()
 						runScript(t, f, parsed[f], via, shared, db)

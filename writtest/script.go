@@ -20,6 +20,7 @@ type script struct {
 	accounts []string
 	abroad   map[string]bool // accounts at the other house
 	config   []string        // TOML lines
+	bosh     bool            // it runs over BOSH too
 	own      bool            // it needs a server of its own
 	clock    bool            // it moves the clock
 	heads    []string        // accounts that are operators
@@ -93,6 +94,12 @@ func (s *script) add(st statement) error {
 		return nil
 	case "config":
 		s.config, s.own = append(s.config, rest), true
+		return nil
+	case "over":
+		if rest != "BOSH" {
+			return fmt.Errorf("over BOSH, or nothing")
+		}
+		s.bosh = true
 		return nil
 	case "alone":
 		s.own = true

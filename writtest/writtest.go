@@ -6,7 +6,7 @@
 // # Scripts
 //
 // A script is a file testdata/NAME.txt beside the room that it tests, named after the section of the specification that it
-// shows. Scripts runs each over TCP and over WebSocket, on both databases, all in parallel:
+// shows. Scripts runs each over TCP and over WebSocket, those that say so also over BOSH, on both databases, all in parallel:
 //
 //	func TestScripts(t *testing.T) { t.Parallel(); writtest.Scripts(t, "testdata/*.txt") }
 //
@@ -15,6 +15,7 @@
 //	client alice                 an account, and a client of it with the resource "alice"
 //	client phone of alice        another client of the same account
 //	account carol                an account without a client
+//	over BOSH                    the script runs over BOSH (XEP-0124) too; a drop takes seconds there
 //	client bob abroad            an account and a client of it at another house, whose domain is {abroad}; the two talk with each other
 //	account dora abroad          an account there without a client
 //	operator carol               an account that is an operator
@@ -219,10 +220,11 @@ const (
 	TCP       Via = iota // port 5222: STARTTLS (RFC 6120 §5)
 	DirectTLS            // port 5223: TLS from the first byte (XEP-0368)
 	WebSocket            // RFC 7395, over TLS
+	BOSH                 // XEP-0124, over HTTPS
 )
 
 func (v Via) String() string {
-	return [...]string{"TCP", "direct TLS", "WebSocket"}[v]
+	return [...]string{"TCP", "direct TLS", "WebSocket", "BOSH"}[v]
 }
 
 // Dial connects and sends nothing.
@@ -237,6 +239,8 @@ func (h *House) Dial(t testing.TB, via Via) *Client {
 		c.conn, err = tls.DialWithDialer(&net.Dialer{Timeout: Patience}, "tcp", h.At.XMPPTLS[0].String(), h.tls("xmpp-client"))
 	case WebSocket:
 		err = c.dialWebSocket()
+	case BOSH:
+		c.bosh = h.dialBOSH()
 	default:
 		err = fmt.Errorf("no transport %d", via)
 	}

@@ -87,6 +87,7 @@ type Parts struct {
 
 	ResourceKey []byte // makes the resources of Bind 2, for each device the same; nil: a random one, that lasts as long as the server
 
+	BOSHURL      string // the same for BOSH
 	WebSocketURL string // wss://… as clients reach it, told by host-meta unless Config.WebSocket says another; empty: none is told
 }
 
@@ -114,6 +115,7 @@ type Server struct {
 	conns     map[*conn]struct{}
 	tokens    map[tokenKey]*session // resumable sessions
 	over      overs                 // those that ended
+	boshes    map[string]*bosh
 	swept     chan struct{}
 	work      sync.WaitGroup // connections' goroutines
 }
@@ -127,6 +129,9 @@ func New(c Config, p Parts) (*Server, error) {
 	if c.WebSocket == "" {
 		c.WebSocket = p.WebSocketURL
 	}
+	if c.BOSH == "" {
+		c.BOSH = p.BOSHURL
+	}
 	if p.Clock == nil {
 		p.Clock = clock.System()
 	}
@@ -137,7 +142,7 @@ func New(c Config, p Parts) (*Server, error) {
 		return nil, errors.New("c2s: TLS and SASL are needed")
 	}
 	s := &Server{c: c, p: p, log: p.Log.With("room", "c2s"), shakes: make(chan struct{}, c.Handshakes),
-		listeners: map[net.Listener]bool{}, conns: map[*conn]struct{}{}, tokens: map[tokenKey]*session{}, swept: make(chan struct{})}
+		listeners: map[net.Listener]bool{}, conns: map[*conn]struct{}{}, tokens: map[tokenKey]*session{}, boshes: map[string]*bosh{}, swept: make(chan struct{})}
 	for _, x := range c.Proxies {
 		n, err := parsePrefix(x)
 		if err != nil {

@@ -26,7 +26,8 @@ type Config struct {
 	Burst      int `toml:"burst" doc:"Bytes that a client may send at once, at least max_stanza. 0 = 2097152."`
 
 	WebSocket     string   `toml:"websocket" doc:"Address of the WebSocket as apps reach it, for host-meta (XEP-0156). Empty: made of the domain and the HTTPS address."`
-	Origins       []string `toml:"origins" doc:"Web origins whose pages may use the WebSocket, such as https://chat.example.org. The server's own is always allowed."`
+	BOSH          string   `toml:"bosh" doc:"Address of BOSH as apps reach it, for host-meta (XEP-0156). Empty: made like that of the WebSocket."`
+	Origins       []string `toml:"origins" doc:"Web origins whose pages may use the WebSocket and BOSH, such as https://chat.example.org. The server's own is always allowed."`
 	Proxies       []string `toml:"proxies" doc:"Addresses of reverse proxies (CIDR) that end TLS and whose X-Forwarded-For is believed."`
 	InsecureLogin bool     `toml:"insecure_login" doc:"Lets clients sign in without TLS. For conformance suites alone."`
 }

@@ -266,6 +266,13 @@ func (c *conn) take(p []byte) time.Duration {
 	return c.bucket.Spend(len(p)+items*itemCost, now)
 }
 
+// charge takes from the bucket for what is no bytes of the stream.
+func (c *conn) charge(n int) time.Duration {
+	c.own.Lock()
+	defer c.own.Unlock()
+	return c.bucket.Spend(n, time.Now())
+}
+
 // crowdedPause is how long a client is not read while half its queue waits for it.
 const crowdedPause = 5 * time.Millisecond
 
@@ -273,7 +280,7 @@ const crowdedPause = 5 * time.Millisecond
 // requests would fill its queue and end its connection.
 func (c *conn) crowded() bool {
 	s := c.bound.Load()
-	if s == nil {
+	if s == nil || c.ws != nil && c.ws.bosh != nil { // a client of BOSH takes its answers by asking more
 		return false
 	}
 	s.mu.Lock()

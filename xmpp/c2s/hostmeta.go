@@ -7,8 +7,11 @@ import (
 	"strings"
 )
 
-// webSocketRel is the link relation of XEP-0156 §3.
-const webSocketRel = "urn:xmpp:alt-connections:websocket"
+// The link relations of XEP-0156 §3.
+const (
+	webSocketRel = "urn:xmpp:alt-connections:websocket"
+	boshRel      = "urn:xmpp:alt-connections:xbosh"
+)
 
 type link struct {
 	XMLName xml.Name `xml:"Link" json:"-"`
@@ -24,9 +27,11 @@ type xrd struct {
 // HostMeta is the handler of /.well-known/host-meta and /.well-known/host-meta.json (XEP-0156 §3, RFC 6415 §3). The address told is the
 // configured one: a Host header must not choose where people's clients connect.
 func (s *Server) HostMeta() http.Handler {
-	doc := xrd{Links: []link{{Rel: webSocketRel, Href: s.c.WebSocket}}}
-	if s.c.WebSocket == "" {
-		doc.Links = []link{}
+	doc := xrd{Links: []link{}}
+	for _, l := range []link{{Rel: webSocketRel, Href: s.c.WebSocket}, {Rel: boshRel, Href: s.c.BOSH}} {
+		if l.Href != "" {
+			doc.Links = append(doc.Links, l)
+		}
 	}
 	asJSON, _ := json.Marshal(doc) // strings alone: it cannot fail
 	asXML, _ := xml.MarshalIndent(doc, "", "  ")

@@ -188,7 +188,7 @@ func (c *conn) bindings() []sasl.Binding {
 	case c.tls != nil:
 		state := c.tls.ConnectionState()
 		cs, leaf = &state, c.leaf.leaf
-	case c.ws != nil:
+	case c.ws != nil && c.ws.bosh == nil: // the requests of BOSH come over any number of TLS connections
 		cs = c.ws.tls
 	}
 	if cs == nil {

@@ -70,6 +70,10 @@ func (c *conn) drain() {
 func (c *conn) gather(b []byte) (out []byte, cuts []int, last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ws != nil && c.ws.bosh != nil && !c.closing && !c.ws.bosh.ready() {
+		c.writing = false // what waits stays where its limits hold
+		return b, nil, false
+	}
 	b = append(b, c.ctl...)
 	cuts = append(cuts, c.cuts...)
 	c.ctl, c.cuts = nil, nil
@@ -97,6 +101,9 @@ func (c *conn) gather(b []byte) (out []byte, cuts []int, last bool) {
 }
 
 func (c *conn) write(b []byte, cuts []int) error {
+	if c.ws != nil && c.ws.bosh != nil {
+		return c.ws.bosh.send(b, cuts)
+	}
 	if c.ws != nil {
 		from := 0
 		for _, to := range cuts {

@@ -31,6 +31,7 @@ func (s *Server) sweep() {
 				c.check(now)
 			}
 			s.expire(s.p.Clock.Now())
+			s.sweepBOSH(now)
 			s.gate.forget(now)
 			s.ends.forget(now.Add(-s.c.AuthTimeout.Std() - endsKept))
 			s.takeEnded()
@@ -51,6 +52,9 @@ func (c *conn) check(now time.Time) {
 			c.stop(stream.Fail("connection-timeout", "signing in took too long"), false)
 		}
 		return
+	}
+	if c.ws != nil && c.ws.bosh != nil {
+		return // its requests are its signs of life
 	}
 	quiet := now.Sub(time.Unix(0, c.heard.Load()))
 	limit := c.srv.c.Idle.Std()

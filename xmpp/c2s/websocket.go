@@ -19,9 +19,10 @@ import (
 	"writ/xmpp/xml"
 )
 
-// socket is the WebSocket of a connection: each message is one element (RFC 7395 §3.3).
+// socket is a connection whose messages are one element each: a WebSocket (RFC 7395 §3.3), or the bodies of BOSH (XEP-0124 §8).
 type socket struct {
 	ws     *websocket.Conn
+	bosh   *bosh                // instead of ws
 	tls    *tls.ConnectionState // nil behind a proxy that ends TLS
 	secure bool
 }
@@ -32,7 +33,11 @@ func (w *socket) send(p []byte) error {
 	return w.ws.Write(ctx, websocket.MessageText, p)
 }
 
-func (w *socket) close() { w.ws.Close(websocket.StatusNormalClosure, "") }
+func (w *socket) close() {
+	if w.bosh == nil {
+		w.ws.Close(websocket.StatusNormalClosure, "")
+	}
+}
 
 // closer stands for a net.Conn where only ending it matters.
 type closer struct {
