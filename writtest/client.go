@@ -33,6 +33,7 @@ type Client struct {
 	JID jid.JID // bound
 
 	house *House
+	as    *stranger // it is another server, not a client
 	via   Via
 	conn  net.Conn
 	ws    *websocket.Conn
@@ -223,6 +224,9 @@ func (c *Client) Header() string {
 		b.Empty(xml.Framing, "open", "to", c.house.Domain.String(), "version", "1.0")
 		return string(b.Bytes())
 	}
+	if c.as != nil {
+		return c.as.header(c.house.Domain.String())
+	}
 	return "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='" + xml.Stream + "' version='1.0'" +
 		string(xml.AppendAttr(nil, "to", c.house.Domain.String())) + ">"
 }
@@ -276,7 +280,11 @@ func (c *Client) tls() error {
 
 // Upgrade does the TLS handshake.
 func (c *Client) Upgrade() error {
-	t := tls.Client(c.conn, c.house.tls("xmpp-client"))
+	config := c.house.tls("xmpp-client")
+	if c.as != nil {
+		config.NextProtos, config.Certificates = nil, c.as.certificates
+	}
+	t := tls.Client(c.conn, config)
 	c.conn.SetDeadline(time.Now().Add(Patience))
 	if err := t.Handshake(); err != nil {
 		return err

@@ -101,6 +101,12 @@ func runHostile(t *testing.T, corpus []hostile) {
 
 // until brings a fresh connection to a stage.
 func (c *Client) until(s stage, local, resource string) error {
+	if c.as != nil && s >= signed {
+		if _, err := c.Secure(); err != nil {
+			return err
+		}
+		return c.Prove()
+	}
 	switch s {
 	case fresh:
 		return nil
@@ -135,7 +141,7 @@ func (c *Client) expect(want string, at stage) error {
 	got := string(e.AppendTo(nil, ""))
 	switch kind {
 	case "E":
-		if e.Attr("type") != "error" || e.Child(xml.Client, "error").Child("urn:ietf:params:xml:ns:xmpp-stanzas", what) == nil {
+		if e.Attr("type") != "error" || e.Child(e.Name.Space, "error").Child("urn:ietf:params:xml:ns:xmpp-stanzas", what) == nil {
 			return fmt.Errorf("%s was awaited, received: %s", want, got)
 		}
 	case "F":
@@ -207,7 +213,11 @@ func (c *Client) expectCode(code string) error {
 
 // silent sends a ping and wants its answer to be the next thing.
 func (c *Client) silent() error {
-	c.Write("<iq xmlns='jabber:client' type='get' id='silent' to='" + Domain + "'><ping xmlns='urn:xmpp:ping'/></iq>")
+	head := "<iq xmlns='jabber:client'"
+	if c.as != nil {
+		head = "<iq xmlns='jabber:server' from='x@" + c.as.domain + "/x'"
+	}
+	c.Write(head + " type='get' id='silent' to='" + Domain + "'><ping xmlns='urn:xmpp:ping'/></iq>")
 	e, err := c.skipHeader()
 	if err != nil {
 		return err
