@@ -35,7 +35,7 @@ type Config struct {
 	Networks []string `toml:"networks" doc:"Networks that are not of the public Internet and may be connected to, such as 10.0.0.0/8. Empty: none."`
 
 	Keep        config.Duration `toml:"keep" doc:"How long a message waits for a server that cannot be reached before it is returned. 0 = 1h."`
-	AuthTimeout config.Duration `toml:"auth_timeout" doc:"How long a server may take from connecting to having proved its name. 0 = 30s."`
+	AuthTimeout config.Duration `toml:"auth_timeout" doc:"How long a server may take from connecting to having proved its name, and one that we connect to. 0 = 30s."`
 	Idle        config.Duration `toml:"idle" doc:"Silence after which a connection is closed. 0 = 10m."`
 
 	MaxStanza   int `toml:"max_stanza" doc:"Bytes of the largest stanza; at least 10000 (RFC 6120). 0 = 524288."`

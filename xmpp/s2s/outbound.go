@@ -16,12 +16,8 @@ import (
 	"writ/xmpp/xml"
 )
 
-// connectTimeout bounds one attempt to reach a server, all its addresses included; stepTimeout what one of them may take.
-const (
-	connectTimeout = 60 * time.Second
-	stepTimeout    = 20 * time.Second
-	stagger        = 250 * time.Millisecond // RFC 8305 §5
-)
+// stagger is the head start of an address (RFC 8305 §5). One place may take Config.AuthTimeout, all together twice as long.
+const stagger = 250 * time.Millisecond
 
 // connect locates the server of a domain, connects, and negotiates until stanzas may be sent. The link reads by itself from then on.
 func (s *Server) connect(ctx context.Context, at pair) (*link, error) {
@@ -49,7 +45,7 @@ func (s *Server) connect(ctx context.Context, at pair) (*link, error) {
 // reach tries the places where the server of a domain may be, in order, until use succeeds with a connection. use owns the link's goroutine
 // (work.Done) when it succeeds. The error is locate.ErrNone only if no place was left to try.
 func (s *Server) reach(ctx context.Context, at pair, use func(context.Context, *link, locate.Target, []locate.Key) error) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*s.c.AuthTimeout.Std())
 	defer cancel()
 	targets, err := s.locator.Find(ctx, at.remote.ASCII())
 	if err != nil {
@@ -72,7 +68,7 @@ func (s *Server) reach(ctx context.Context, at pair, use func(context.Context, *
 }
 
 func (s *Server) try(ctx context.Context, at pair, t locate.Target, use func(context.Context, *link, locate.Target, []locate.Key) error) error {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.c.AuthTimeout.Std())
 	defer cancel()
 	addrs, keys, err := s.locator.Resolve(ctx, t)
 	if err != nil {
@@ -203,10 +199,7 @@ func (l *link) hello(ctx context.Context) error {
 
 // await reads one event of a negotiation.
 func (l *link) await(ctx context.Context) (xml.Event, error) {
-	by, ok := ctx.Deadline()
-	if !ok {
-		by = time.Now().Add(stepTimeout)
-	}
+	by, _ := ctx.Deadline()
 	ev, err := l.next(by)
 	if err == nil && ev.Kind == xml.Close {
 		err = errors.New("s2s: the server ended the stream")

@@ -27,6 +27,7 @@ type peer struct {
 	hurry   bool          // the other server is known to be up: the pause is over
 	fails   int           // in a row
 	fault   *stanza.Error // of the last failure; nil when it is not failing
+	final   bool          // there is no such server
 	used    time.Time     // when something was last written
 }
 
@@ -47,12 +48,12 @@ func (p *peer) add(i item) error {
 		p.mu.Unlock()
 		return errDead
 	}
+	if f := p.fault; f != nil && p.link == nil && len(p.offers) == 0 && (p.final || i.row == 0) {
+		p.mu.Unlock()
+		return f
+	}
 	if i.row == 0 {
 		switch {
-		case p.fault != nil && p.link == nil && len(p.offers) == 0:
-			f := p.fault
-			p.mu.Unlock()
-			return f
 		case p.q.len() >= s.c.MaxQueue, p.q.size+i.size() > s.c.MaxQueued, s.waiting.Load()+int64(i.size()) > int64(s.c.MaxWaiting):
 			p.mu.Unlock()
 			return full()
@@ -345,7 +346,7 @@ func (p *peer) failed(err error) {
 	fault, final := verdict(err)
 	s.log.Debug("a server cannot be reached", "peer", p.at.remote.String(), "err", err)
 	p.mu.Lock()
-	p.fault = fault
+	p.fault, p.final = fault, final
 	p.fails = min(p.fails+1, 30)
 	now := s.p.Clock.Now()
 	back := p.q.cut(func(i item) bool {
