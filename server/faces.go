@@ -40,7 +40,7 @@ func (h *House) buildSessions(context.Context) error {
 func (h *House) buildFaces(context.Context) error {
 	mux, private := http.NewServeMux(), http.NewServeMux()
 	mux.Handle("/static/", ui.Static())
-	invited, err := join.Handler(join.Options{Accounts: h.Accounts, Domain: h.Domain.String(), Chat: "/chat", Log: h.Log})
+	invited, err := join.Handler(join.Options{Accounts: h.Accounts, Domain: h.Domain, Chat: "/chat", Log: h.Log})
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func open(t *testing.T, db *store.DB) (*account.Accounts, string) {
 	t.Helper()
 	storetest.Migrate(t, db, account.Schema())
 	a := account.Open(account.Options{DB: db, Domain: jid.MustParse("example.org"), Config: account.Config{Iterations: sasl.MinIterations}})
-	h, err := join.Handler(join.Options{Accounts: a, Domain: "example.org", Chat: "/chat/", Log: obs.Discard()})
+	h, err := join.Handler(join.Options{Accounts: a, Domain: jid.MustParse("example.org"), Chat: "/chat/", Log: obs.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +103,76 @@ func TestRegistrationByLink(t *testing.T) {
 			}
 		}
 	})
+}
+
+// XEP-0401 §5.2, XEP-0379 §3.3: the page says who invites, and has the link for apps with the token and what it is good for.
+func TestLandingPage(t *testing.T) {
+	t.Parallel()
+	a, base := open(t, storetest.SQLite(t))
+	ctx := context.Background()
+	alice, err := a.Create(ctx, account.New{Local: "alice", Password: "a long password"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := func(i account.Invitation) (token, link string) {
+		t.Helper()
+		token, _, err := a.Invite(ctx, i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token, join.Link(base, token)
+	}
+	both, l := link(account.Invitation{By: alice.Account, Contact: true})
+	status, body := post(t, l, nil)
+	for _, want := range []string{"alice@example.org invites you to example.org", `href="xmpp:alice@example.org?roster;preauth=` + both + `;ibr=y"`, `rel="noreferrer">Conversations`} {
+		if status != 200 || !strings.Contains(body, want) {
+			t.Errorf("%d, without %s", status, want)
+		}
+	}
+	if status, body = post(t, l, url.Values{"name": {"bob"}, "password": {"a long password"}}); status != 200 || !strings.Contains(body, "alice@example.org is in your contact list") {
+		t.Errorf("%d %s", status, body)
+	}
+	only, l := link(account.Invitation{By: alice.Account, Contact: true, NoAccount: true})
+	status, body = post(t, l, nil)
+	if status != 200 || !strings.Contains(body, `href="xmpp:alice@example.org?roster;preauth=`+only+`"`) || strings.Contains(body, "<form") {
+		t.Errorf("for a contact alone: %d %s", status, body)
+	}
+	if status, _ := post(t, l, url.Values{"name": {"eve"}, "password": {"a long password"}}); status != 404 {
+		t.Errorf("an account by an invitation for contacts: %d", status)
+	}
+	named, l := link(account.Invitation{Local: "juliet"})
+	status, body = post(t, l, nil)
+	if status != 200 || !strings.Contains(body, `href="xmpp:juliet@example.org?register;preauth=`+named+`"`) || !strings.Contains(body, "juliet@example.org") || strings.Contains(body, `id="name"`) {
+		t.Errorf("with a name: %d %s", status, body)
+	}
+	if status, body := post(t, l, url.Values{"name": {"eve"}, "password": {"a long password"}}); status != 200 || !strings.Contains(body, "juliet@example.org") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// What runs where the page is read comes first.
+func TestAppsOfThePlatform(t *testing.T) {
+	t.Parallel()
+	a, base := open(t, storetest.SQLite(t))
+	token, _, err := a.Invite(context.Background(), account.Invitation{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for browser, first := range map[string]string{"Mozilla/5.0 (Windows NT 10.0)": "Gajim", "Mozilla/5.0 (iPhone; like Mac OS X)": "Monal", "Mozilla/5.0 (Linux; Android 15)": "Conversations", "Mozilla/5.0 (X11; Linux)": "Dino"} {
+		req, _ := http.NewRequest("GET", join.Link(base, token), nil)
+		req.Header.Set("User-Agent", browser)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		_, list, _ := strings.Cut(string(b), "<tbody>")
+		list, _, _ = strings.Cut(list, "</tr>")
+		if !strings.Contains(list, first) {
+			t.Errorf("%s: the first is %s", browser, list)
+		}
+	}
 }
 
 func TestTooMuch(t *testing.T) {
