@@ -49,6 +49,12 @@ func (d *Desk) File(ctx context.Context, by Actor, f Filing) (Receipt, error) {
 	return r, nil
 }
 
+// Check says what is wrong with the form of a filing; File asks the same, and who files it for whom. It changes nothing.
+func (d *Desk) Check(f Filing) error {
+	_, err := intake.Check(f, d.intakeServices(), d.d.Clock.Now().UTC())
+	return err
+}
+
 func (d *Desk) file(ctx context.Context, tx *store.Tx, by Actor, f Filing) (Receipt, error) {
 	now := d.d.Clock.Now().UTC().Truncate(time.Microsecond)
 	who, err := d.actor(ctx, tx, by, now)

@@ -3,6 +3,7 @@ package interop
 import (
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -22,14 +23,21 @@ import (
 	"writ/interop/browser"
 	"writ/schedule"
 	"writ/server"
+	"writ/store"
 	"writ/store/storetest"
 	"writ/writtest"
 )
 
+// pictures says whether somebody will look at them: two hundred take a minute.
+func pictures() bool { return flag.Lookup("test.artifacts").Value.String() == "true" }
+
 // gallery is a house in which something has happened: a paused country, requests, and a published report.
 type gallery struct {
 	*writtest.House
-	site, invite, cased string
+	site, console         string
+	invite, cased         string
+	held, proposed, pause string // a paused case, one with a scope to sign, the standing
+	draft, enrol          string
 }
 
 func newGallery(t *testing.T) *gallery {
@@ -38,34 +46,61 @@ func newGallery(t *testing.T) *gallery {
 	h := writtest.Start(t, storetest.SQLite(t), writtest.Fake(fake), func(o *server.Options) {
 		o.Config, o.Dev = server.DevConfig(t.TempDir()), true
 		o.Config.XMPP.Listen, o.Config.XMPP.ListenTLS = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}
-		o.Config.HTTP = server.HTTPConfig{Listen: []string{"127.0.0.1:0"}}
-		o.Config.Tlog.Cadence, o.Config.Tlog.Promise = config.Duration(24*time.Hour), config.Duration(72*time.Hour)
+		o.Config.HTTP = server.HTTPConfig{Listen: []string{"127.0.0.1:0"}, Console: "127.0.0.1:0"}
+		o.Config.Tlog.Cadence, o.Config.Tlog.Promise = config.Duration(7*24*time.Hour), config.Duration(21*24*time.Hour)
 	})
 	if _, err := h.Sample(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	g := &gallery{House: h, site: "http://localhost:" + port(h.At.HTTP[0])}
+	g := &gallery{House: h, site: "http://localhost:" + port(h.At.HTTP[0]), console: "http://localhost:" + port(h.At.Console)}
 	for i := range 3 {
-		g.cased = g.file(t, i)
+		g.cased = g.file(t, i, law.SearchWarrant)
 	}
-	g.pause(t)
-	g.file(t, 3)
-	for range 70 { // past the cut-off, a batch of the log at a time
-		fake.Advance(24 * time.Hour)
-	}
-	g.cased = g.file(t, 4)
+	g.stand(t, "HK", law.SearchWarrant)
+	fake.Advance(70 * 24 * time.Hour) // past the cut-off
+	g.proposed = g.file(t, 4, law.SearchWarrant)
+	g.propose(t, g.proposed)
+	g.held = g.file(t, 5, law.Subpoena)
+	g.pause = g.stand(t, "US", law.Subpoena)
+	g.cased = g.file(t, 6, law.SearchWarrant)
+	g.draft = g.drafts(t, "FR", law.CourtOrder).ID
 	var err error
 	if g.invite, _, err = h.Accounts.Invite(t.Context(), account.Invitation{Note: "for a friend"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.DB.Write(t.Context(), func(tx *store.Tx) error {
+		g.enrol, err = h.Passkeys.Enrol(t.Context(), tx, "olive", "Olive Officer")
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return g
 }
 
+// propose takes a case by the staff's pages to where a scope waits for a signature.
+func (g *gallery) propose(t *testing.T, id string) {
+	t.Helper()
+	for _, s := range []struct {
+		person, command string
+		form            url.Values
+	}{
+		{"ines", "authenticate", url.Values{"number": {"+12025550142"}, "spoke_to": {"duty sergeant"}, "result": {registry.Confirmed}}},
+		{"ines", "screen", nil}, {"rosa", "begin_review", nil},
+		{"rosa", "propose", url.Values{"identifiers": {"alice@localhost"}, "categories": {string(schedule.Subscriber), string(schedule.SignIn)}, "to": {g.Clock.Now().Format(time.DateOnly)}}},
+	} {
+		v := g.Visit(t)
+		v.SignIn(nil, s.person)
+		if a := v.Post("/staff/cases/"+id+"/"+s.command, s.form); a.Status != 303 {
+			t.Fatalf("%s: %d %s", s.command, a.Status, a.Body)
+		}
+	}
+}
+
 // file takes a request of the sample officer in.
-func (g *gallery) file(t *testing.T, n int) string {
+func (g *gallery) file(t *testing.T, n int, kind law.Instrument) string {
 	t.Helper()
 	r, err := g.Desk.File(t.Context(), desk.Actor{Person: "olive", Auth: desk.ByPasskey}, desk.Filing{
-		Channel: intake.Portal, Service: "chat", Instrument: law.SearchWarrant, Jurisdiction: "US", LegalBasis: "18 USC 2703(c)(1)(A)", Reference: fmt.Sprintf("2026-CR-%04d", 1017+n),
+		Channel: intake.Portal, Service: "chat", Instrument: kind, Jurisdiction: "US", LegalBasis: "18 USC 2703(c)(1)(A)", Reference: fmt.Sprintf("2026-CR-%04d", 1017+n),
 		Authority: "Superior Court, County of Sample", Identifiers: []string{"alice@localhost"}, Categories: []law.Category{schedule.Subscriber, schedule.SignIn},
 		Documents: []intake.Document{{Name: "warrant.pdf", Body: fmt.Appendf(nil, "%%PDF-1.7\n%d\nstartxref\n0\n%%%%EOF\n", n)}},
 	})
@@ -75,18 +110,26 @@ func (g *gallery) file(t *testing.T, n int) string {
 	return r.Case
 }
 
-// pause puts a standing for Hong Kong into force, signed on the staff's pages.
-func (g *gallery) pause(t *testing.T) {
+// drafts is a standing that nobody has signed yet.
+func (g *gallery) drafts(t *testing.T, where string, kind law.Instrument) standing.Record {
 	t.Helper()
+	place := law.JurisdictionName(where)
 	r, err := g.Desk.Standings().Draft(t.Context(), "cleo", standing.Record{
-		Stage: standing.ReviewPaused, Scope: standing.Scope{Jurisdictions: []string{"HK"}}, From: g.Clock.Now(), Review: g.Clock.Now().Add(60 * 24 * time.Hour),
-		Statement:  "We pause the review of requests from Hong Kong pending further assessment of the National Security Law, including human rights due diligence and consultations with human rights experts.",
+		Stage: standing.ReviewPaused, Scope: standing.Scope{Jurisdictions: []string{where}, Instruments: []string{string(kind)}}, From: g.Clock.Now(), Review: g.Clock.Now().Add(60 * 24 * time.Hour),
+		Statement:  "We pause the review of requests from " + place + " pending further assessment of its new law, including human rights due diligence and consultations with human rights experts.",
 		Exceptions: []standing.Exception{{ID: "life", Instruments: []string{string(law.Emergency)}, Text: "danger to the life of a person, decided case by case by two people"}},
 		Resume:     []string{"the assessment is signed and published"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// stand puts a standing into force, signed on the staff's pages.
+func (g *gallery) stand(t *testing.T, where string, kind law.Instrument) string {
+	t.Helper()
+	r := g.drafts(t, where, kind)
 	for person, role := range map[string]registry.Role{"cleo": registry.Counsel, "hana": registry.Rights} {
 		v := g.Visit(t)
 		v.SignIn(nil, person)
@@ -94,11 +137,15 @@ func (g *gallery) pause(t *testing.T) {
 			t.Fatalf("signing the standing as %s: %d %s", role, a.Status, a.Body)
 		}
 	}
+	if err := g.Desk.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return r.ID
 }
 
 // sight is one page to look at: before says how to get it when an address alone does not.
 type sight struct {
-	name, path string
+	name, path string // path of the public pages, or the whole address
 	person     string // signed in as
 	before     string // JavaScript that leads from path to the page
 	until      string // and what holds there
@@ -108,13 +155,45 @@ func (g *gallery) sights() []sight {
 	return []sight{
 		{name: "front", path: "/"}, {name: "held", path: "/held"}, {name: "requests", path: "/requests"}, {name: "standing", path: "/standing"},
 		{name: "reports", path: "/reports"}, {name: "report", path: "/reports/2026-H2"}, {name: "verify", path: "/verify"}, {name: "missing", path: "/nothing"},
-		{name: "sign-in", path: "/sign-in"}, {name: "join", path: "/invite/" + g.invite}, {name: "portal", path: "/portal/"},
+		{name: "sign-in", path: "/sign-in"}, {name: "portal", path: "/portal/"}, {name: "enrol", path: "/enrol/" + g.enrol}, {name: "enrol-ended", path: "/enrol/none"},
+		{name: "join", path: "/invite/" + g.invite}, {name: "join-ended", path: "/invite/none"},
+		{name: "join-wrong", path: "/invite/" + g.invite, before: send("form.card", "name", "alice", "password", "correct horse"), until: `document.querySelector("[aria-invalid]")`},
+		{name: "chat", path: "/chat", until: `document.querySelector("converse-login-form input[name=password]")`},
 		{name: "portal-list", path: "/portal/", person: "olive"}, {name: "portal-new", path: "/portal/new", person: "olive"},
 		{name: "portal-wrong", path: "/portal/new", person: "olive", before: `document.querySelector("main form").submit()`, until: `document.querySelector("[aria-invalid]")`},
-		{name: "portal-case", path: "/portal/cases/" + g.cased, person: "olive"}, {name: "portal-token", path: "/portal/token", person: "olive"},
-		{name: "keys", path: "/keys", person: "olive"},
-		{name: "admin", path: "/admin/", person: "ada"}, {name: "admin-invitations", path: "/admin/invitations", person: "ada"}, {name: "admin-accounts", path: "/admin/accounts", person: "ada"},
+		{name: "portal-case", path: "/portal/cases/" + g.cased, person: "olive"}, {name: "portal-paused", path: "/portal/cases/" + g.held, person: "olive"},
+		{name: "portal-missing", path: "/portal/cases/W-0000-0000", person: "olive"}, {name: "portal-token", path: "/portal/token", person: "olive"}, {name: "keys", path: "/keys", person: "olive"},
+		{name: "staff-queue", path: "/staff/", person: "ines"}, {name: "staff-none", path: "/staff/?state=fraud", person: "ines"}, {name: "staff-file", path: "/staff/file", person: "ines"},
+		{name: "staff-file-wrong", path: "/staff/file?agency=sample-police", person: "ines", before: `document.querySelector("main form[enctype]").submit()`, until: `document.querySelector("[aria-invalid]")`},
+		{name: "staff-case", path: "/staff/cases/" + g.cased, person: "ines"}, {name: "staff-missing", path: "/staff/cases/W-0000-0000", person: "ines"},
+		{name: "staff-sign", path: "/staff/cases/" + g.proposed, person: "rosa"}, {name: "staff-paused", path: "/staff/cases/" + g.held, person: "cleo"},
+		{name: "staff-refuse-wrong", path: "/staff/cases/" + g.proposed, person: "rosa", before: `document.querySelector("#do-refuse form").submit()`, until: `document.querySelector("#do-refuse .wrong")`},
+		{name: "staff-agencies", path: "/staff/agencies", person: "ines"}, {name: "staff-agency", path: "/staff/agencies/sample-police", person: "ines"},
+		{name: "staff-people", path: "/staff/people", person: "ines"}, {name: "staff-officer", path: "/staff/people/olive", person: "ines"}, {name: "staff-person", path: "/staff/people/rosa", person: "ada"},
+		{name: "staff-standings", path: "/staff/standings", person: "cleo"}, {name: "staff-standing", path: "/staff/standings/" + g.pause, person: "cleo"},
+		{name: "staff-standing-draft", path: "/staff/standings/" + g.draft, person: "hana"}, {name: "staff-standing-new", path: "/staff/standings/new", person: "cleo"},
+		{name: "staff-standing-lift", path: "/staff/standings/new?stage=open&replaces=" + g.pause, person: "cleo"},
+		{name: "staff-assessments", path: "/staff/assessments", person: "cleo"}, {name: "staff-assessment-new", path: "/staff/assessments/new", person: "cleo"},
+		{name: "staff-reports", path: "/staff/reports", person: "cleo"},
+		{name: "admin", path: g.console + "/admin/", person: "ada"}, {name: "admin-invitations", path: g.console + "/admin/invitations", person: "ada"}, {name: "admin-accounts", path: g.console + "/admin/accounts", person: "ada"},
+		{name: "admin-missing", path: g.console + "/admin/none", person: "ada"},
 	}
+}
+
+func (g *gallery) address(s sight) string {
+	if strings.HasPrefix(s.path, "/") {
+		return g.site + s.path
+	}
+	return s.path
+}
+
+// send is JavaScript that sends a form with these values.
+func send(form string, values ...string) string {
+	s := fmt.Sprintf("{ const f = document.querySelector(%q); ", form)
+	for i := 0; i+1 < len(values); i += 2 {
+		s += fmt.Sprintf("f.elements[%q].value = %q; ", values[i], values[i+1])
+	}
+	return s + "f.submit() }"
 }
 
 // findings is what is wrong with a page, computed by the browser itself.
@@ -141,6 +220,7 @@ const findings = `(() => {
 		e.focus({preventScroll: true})
 		const s = getComputedStyle(e)
 		if (document.activeElement !== e) say("takes no focus", e)
+		else if (e.tabIndex !== 0) say("out of the keyboard's order", e)
 		else if (s.outlineStyle === "none" || parseFloat(s.outlineWidth) < 2) say("no visible focus", e)
 	}
 	document.activeElement?.blur()
@@ -165,7 +245,7 @@ const findings = `(() => {
 
 // Every page fits a phone and a desk, in light and dark: no sideways scrolling, everything named, one heading, a visible focus, enough
 // contrast (WCAG 2.2, criterion 1.4.3), nothing in the console, and nothing from elsewhere.
-// With WRIT_SCREENSHOTS=DIR each page is kept as a picture.
+// With -artifacts each page is kept as a picture.
 func TestPagesAreFitToBeSeen(t *testing.T) {
 	t.Parallel()
 	g, b := newGallery(t), browser.Start(t)
@@ -178,6 +258,10 @@ func TestPagesAreFitToBeSeen(t *testing.T) {
 				})
 			}
 		}
+		t.Run("without JavaScript", func(t *testing.T) {
+			t.Parallel()
+			g.plain(t, b)
+		})
 	})
 }
 
@@ -189,18 +273,20 @@ func (g *gallery) walk(t *testing.T, b *browser.Browser, width int, scheme strin
 			p = g.tab(t, b, width, scheme, s.person)
 			tabs[s.person] = p
 		}
-		p.Go(g.site + s.path)
+		p.Go(g.address(s))
 		if s.before != "" {
-			p.Eval(s.before, nil)
-			p.Wait(s.until + ` && document.readyState === "complete"`)
+			p.Loads(func() { p.Eval(s.before, nil) })
+		}
+		if s.until != "" {
+			p.Wait(s.until)
 		}
 		var wrong []string
 		p.Eval(findings, &wrong)
 		for _, w := range append(wrong, g.foul(p, s)...) {
 			t.Errorf("%s (%s): %s", s.name, s.path, w)
 		}
-		if dir := os.Getenv("WRIT_SCREENSHOTS"); dir != "" {
-			shoot(t, p, filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", s.name, width, scheme)), width)
+		if pictures() {
+			shoot(t, p, filepath.Join(t.ArtifactDir(), s.name+".png"), width)
 		}
 	}
 }
@@ -210,6 +296,7 @@ func (g *gallery) tab(t *testing.T, b *browser.Browser, width int, scheme, perso
 	t.Helper()
 	p := b.Page()
 	for method, params := range map[string]any{
+		"Emulation.setFocusEmulationEnabled": map[string]any{"enabled": true}, // four tabs have the focus at once
 		"Emulation.setDeviceMetricsOverride": map[string]any{"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600},
 		"Emulation.setEmulatedMedia":         map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": scheme}}},
 	} {
@@ -224,6 +311,50 @@ func (g *gallery) tab(t *testing.T, b *browser.Browser, width int, scheme, perso
 	}
 	p.Watch()
 	return p
+}
+
+// plain is what must work without JavaScript: all of the public site, the sign-in's and the chat's word about it, and the forms.
+func (g *gallery) plain(t *testing.T, b *browser.Browser) {
+	p := b.Page()
+	if err := p.Do("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/": "We cannot read messages", "/held": "Subscriber", "/requests": "Search warrant", "/standing": "Hong Kong", "/reports": "2026-H2", "/reports/2026-H2": "United States", "/verify": "writ verify",
+		"/portal/": "Sign in with your passkey", "/sign-in": "A passkey needs JavaScript", "/chat": "The web chat needs JavaScript", "/invite/" + g.invite: "Choose a name and a password", "/enrol/" + g.enrol: "A passkey needs JavaScript",
+	} {
+		p.Go(g.site + path)
+		if text := p.Text(); !strings.Contains(text, want) {
+			t.Errorf("%s does not say %q without JavaScript:\n%s", path, want, text)
+		}
+	}
+	enter := func(selector string) {
+		t.Helper()
+		p.TabTo(selector)
+		p.Loads(func() { p.Press("Enter") })
+	}
+	p.Go(g.site + "/sign-in?next=/portal/new")
+	enter("button[value=olive]")
+	paper, err := browser.Paper(t.TempDir(), "warrant.pdf", "A warrant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range [][2]string{{"#instrument", "search_warrant"}, {"#legal_basis", "18 USC 2703(c)(1)(A)"}, {"#reference", "2026-CR-2000"}, {"#documents", paper},
+		{"#identifiers", "alice@elsewhere.example"}, {"[name=categories][value=subscriber]", "on"}} {
+		p.Fill(f[0], f[1])
+	}
+	enter("form[action='/portal/new'] button")
+	for _, want := range []string{"Nothing was filed yet", "You gave alice@elsewhere.example"} {
+		if text := p.Text(); !strings.Contains(text, want) {
+			t.Fatalf("a wrong form does not say %q:\n%s", want, text)
+		}
+	}
+	p.Fill("#documents", paper)
+	p.Fill("#identifiers", "alice@localhost")
+	enter("form[action='/portal/new'] button")
+	if text := p.Text(); !strings.Contains(text, "Your request was received, logged and counted") {
+		t.Errorf("filing without JavaScript led to:\n%s", text)
+	}
 }
 
 // foul tells what the tab asked of others and what went wrong in it. A page that is not there is an answer, no fault.
@@ -242,11 +373,11 @@ func (g *gallery) foul(p *browser.Page, s sight) (wrong []string) {
 			wrong = append(wrong, err.Error())
 		}
 		switch {
-		case e.Method == "Network.requestWillBeSent" && !strings.HasPrefix(v.Request.URL, g.site+"/") && !strings.HasPrefix(v.Request.URL, "data:"):
+		case e.Method == "Network.requestWillBeSent" && !strings.HasPrefix(v.Request.URL, g.site+"/") && !strings.HasPrefix(v.Request.URL, g.console+"/") && !strings.HasPrefix(v.Request.URL, "data:"):
 			wrong = append(wrong, "asks "+v.Request.URL)
 		case e.Method == "Runtime.exceptionThrown", e.Method == "Runtime.consoleAPICalled" && v.Type == "error":
 			wrong = append(wrong, "console: "+string(e.Params))
-		case e.Method == "Log.entryAdded" && v.Entry.Level == "error" && v.Entry.URL != g.site+"/nothing" && s.before == "":
+		case e.Method == "Log.entryAdded" && v.Entry.Level == "error" && v.Entry.URL != g.address(s) && s.before == "":
 			wrong = append(wrong, "console: "+v.Entry.Text+" "+v.Entry.URL)
 		}
 	}

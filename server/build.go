@@ -72,7 +72,8 @@ type House struct {
 
 	newcomers c2s.Newcomers         // whom c2s asks before sign-in
 	key       *tlog.Key             // signs the log and the manifests
-	pages     http.Handler          // of all faces
+	pages     http.Handler          // of all faces but the operator's
+	console   http.Handler          // the operator's
 	forget    func(account jid.JID) // what the rooms remember of it
 	features  []*feature.Feature
 	rooms     []room // every room with tables, in the order of its migrations

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"net"
+	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,11 +87,15 @@ func (c TLSConfig) Check() error {
 	return nil
 }
 
-// HTTPConfig is where HTTP is served. The internal address shows metrics and must not be reachable from outside.
+// HTTPConfig is where HTTP is served. The internal address shows metrics and must not be reachable from outside; the console is the
+// operator's pages, which the public addresses do not have.
 type HTTPConfig struct {
 	Listen    []string `toml:"listen" doc:"Addresses for HTTP without TLS, behind a proxy or on localhost."`
 	ListenTLS []string `toml:"listen_tls" doc:"Addresses for HTTPS."`
-	Internal  string   `toml:"internal" doc:"Address for metrics and health, loopback; empty: none."`
+	Console   string   `toml:"console" doc:"Address of the operator's pages, over TLS with the domain's certificate; loopback, or inside a private network. Empty: none."`
+	// ConsoleURL is what passkeys know of the console, so it cannot be guessed behind a tunnel or a proxy.
+	ConsoleURL string `toml:"console_url" doc:"How the operator's browser reaches console, such as https://console.example.org. Empty: https, the served domain and the console's port."`
+	Internal   string `toml:"internal" doc:"Address for metrics and health, loopback; empty: none."`
 }
 
 // DefaultConfig is what a file changes.
@@ -101,11 +108,40 @@ func DefaultConfig() Config {
 		Store:  store.Config{URL: "sqlite:/var/lib/writ/writ.db"},
 		XMPP:   c2s.Defaults(),
 		S2S:    s2s.Defaults(),
-		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Internal: "127.0.0.1:5281"},
+		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Console: "127.0.0.1:5282", Internal: "127.0.0.1:5281"},
 
 		Records: records.Defaults(),
 		Desk:    desk.Defaults(),
 	}
+}
+
+// Check refuses a console that passkeys could not know.
+func (c HTTPConfig) Check() error {
+	if c.Console != "" {
+		if _, _, err := net.SplitHostPort(c.Console); err != nil {
+			return config.Invalid("console", c.Console, "an address such as 127.0.0.1:5282")
+		}
+	}
+	if u, err := url.Parse(c.ConsoleURL); c.ConsoleURL != "" && (err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "") {
+		return config.Invalid("console_url", c.ConsoleURL, "https:// and a host, with a port if need be")
+	}
+	return nil
+}
+
+// consoleURL is how the operator's browser reaches the console; empty: there is none.
+func (c Config) consoleURL(dev bool) string {
+	_, port, err := net.SplitHostPort(c.HTTP.Console)
+	switch {
+	case c.HTTP.Console == "" || err != nil:
+		return ""
+	case dev:
+		return "http://localhost:" + port
+	case c.HTTP.ConsoleURL != "":
+		return strings.TrimRight(c.HTTP.ConsoleURL, "/")
+	case port == "443":
+		return "https://" + c.Domain
+	}
+	return "https://" + c.Domain + ":" + port
 }
 
 // Check refuses what no room can judge alone.
@@ -135,6 +171,9 @@ func (c Config) passkeys(dev bool) passkey.Config {
 		if dev {
 			p.Origins = []string{"http://localhost:" + devHTTP}
 		}
+	}
+	if at := c.consoleURL(dev); at != "" && !slices.Contains(p.Origins, at) {
+		p.Origins = append(slices.Clone(p.Origins), at)
 	}
 	return p
 }

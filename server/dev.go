@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,7 +31,7 @@ func DevConfig(data string) Config {
 	c.XMPP.ListenTLS = []string{"127.0.0.1:5223"}
 	c.S2S = s2s.Config{Mode: s2s.Off}
 	c.Desk.Provider = "Sample Provider"
-	c.HTTP = HTTPConfig{Listen: []string{"127.0.0.1:" + devHTTP}, Internal: "127.0.0.1:5281"}
+	c.HTTP = HTTPConfig{Listen: []string{"127.0.0.1:" + devHTTP}, Console: "127.0.0.1:5282", Internal: "127.0.0.1:5281"}
 	// Who tries it out sees a proof after a minute, not after six hours.
 	c.Tlog.Cadence, c.Tlog.BatchSize, c.Tlog.Promise = config.Duration(time.Minute), 32, config.Duration(time.Hour)
 	return c
@@ -103,7 +104,10 @@ func (s *Sample) Text(at Addresses) string {
 	line("web chat", "%s/chat", site)
 	line("requesters", "%s/portal/  and the API %s/api/openapi.json", site, site)
 	line("staff desk", "%s/staff/", site)
-	line("operator", "%s/admin/", site)
+	if at.Console != nil {
+		_, port, _ := net.SplitHostPort(at.Console.String()) // an address of a listener
+		line("operator", "http://localhost:%s/admin/  (as ada, on a listener of its own)", port)
+	}
 	line("apps", "localhost:5222 (STARTTLS), localhost:5223 (TLS), ws://localhost:%s/xmpp-websocket", devHTTP)
 	if at.Internal != nil {
 		line("metrics", "http://%s/metrics", at.Internal)

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,10 +29,10 @@ func TestTheSampleHouse(t *testing.T) {
 		if err != nil || !ok {
 			t.Errorf("the desk of the sample house is not open: %v", err)
 		}
-		return s.Text(server.Addresses{})
+		return s.Text(server.Addresses{Console: &net.TCPAddr{Port: 5282}})
 	}
 	first := sample()
-	for _, want := range []string{"http://localhost:5280/ ", "http://localhost:5280/chat", "/portal/", "/staff/", "/admin/", "localhost:5222", "localhost:5223",
+	for _, want := range []string{"http://localhost:5280/ ", "http://localhost:5280/chat", "/portal/", "/staff/", "http://localhost:5282/admin/", "localhost:5222", "localhost:5223",
 		"alice@localhost, password ", "bob@localhost, password ", "rosa (reviewer)", "amir (approver)", "olive of the Sample Police Department", "/sign-in"} {
 		if !strings.Contains(strings.ReplaceAll(first, "\n", " "), want) {
 			t.Errorf("it does not tell %q:\n%s", want, first)

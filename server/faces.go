@@ -65,7 +65,6 @@ func (h *House) buildFaces(context.Context) error {
 	if err != nil {
 		return err
 	}
-	private.Handle(admin.Path, operator)
 	ask := portal.Options{Desk: h.Desk, Sessions: h.Sessions, Domain: h.Domain.String(), Provider: h.Config.Desk.Provider, Clock: h.Clock, Log: h.Log}
 	requester, err := portal.Handler(ask)
 	if err != nil {
@@ -80,11 +79,33 @@ func (h *House) buildFaces(context.Context) error {
 	private.Handle(staff.Path, office)
 	private.Handle("/", h.Sessions.Handler())
 	wrapped := h.Sessions.Wrap(private)
-	for _, path := range append(session.Paths(), admin.Path, portal.Path, portal.APIPath, staff.Path) {
+	for _, path := range append(session.Paths(), portal.Path, portal.APIPath, staff.Path) {
 		mux.Handle(path, wrapped)
 	}
 	h.pages = mux
+	h.console = h.consoleHandler(operator)
 	return nil
+}
+
+// consoleHandler is what the console's listener has: the operator's pages and the sign-in to them. All else is on the public pages.
+func (h *House) consoleHandler(operator http.Handler) http.Handler {
+	mux, private := http.NewServeMux(), http.NewServeMux()
+	private.Handle(admin.Path, operator)
+	private.Handle("/", h.Sessions.Handler())
+	wrapped := h.Sessions.Wrap(private)
+	for _, path := range append(session.Paths(), admin.Path) {
+		mux.Handle(path, wrapped)
+	}
+	mux.Handle("/static/", ui.Static())
+	mux.Handle("GET /{$}", http.RedirectHandler(admin.Path, http.StatusSeeOther))
+	mux.Handle("/", ui.Headers(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			http.Error(w, "Only the operator's pages are here.", http.StatusNotFound)
+			return
+		}
+		http.Redirect(w, r, h.base()+r.URL.RequestURI(), http.StatusSeeOther)
+	})))
+	return mux
 }
 
 // enrolOfficer makes the link by which an officer registers a passkey; the registry notes who had it made.

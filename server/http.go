@@ -37,7 +37,7 @@ func (h *House) httpHandler() http.Handler {
 	mux.Handle("/http-bind", h.C2S.BOSH())
 	mux.Handle("GET /.well-known/host-meta", h.C2S.HostMeta())
 	mux.Handle("GET /.well-known/host-meta.json", h.C2S.HostMeta())
-	mux.Handle("/", h.pages)
+	mux.Handle("/", h.C2S.Forwarded(h.pages)) // rates count by network
 	return mux
 }
 

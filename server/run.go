@@ -85,7 +85,7 @@ func (h *House) stop(started []part) error {
 type Addresses struct {
 	XMPP, XMPPTLS, HTTP, HTTPS []net.Addr
 	Peers, PeersTLS            []net.Addr // for other servers
-	Internal                   net.Addr
+	Console, Internal          net.Addr
 }
 
 // parts lists what runs, in the order of the start: what keeps the house first, then the features, so that they are ready when the first client
@@ -124,6 +124,9 @@ func (h *House) parts(at *Addresses, failed func(name string, err error)) []part
 	}
 	for _, a := range h.Config.HTTP.ListenTLS {
 		list = append(list, h.httpListener(a, true, public, func(n net.Addr) { at.HTTPS = append(at.HTTPS, n) }, failed))
+	}
+	if a := h.Config.HTTP.Console; a != "" {
+		list = append(list, h.httpListener(a, !h.Dev, h.console, func(n net.Addr) { at.Console = n }, failed))
 	}
 	if a := h.Config.HTTP.Internal; a != "" {
 		list = append(list, h.httpListener(a, false, h.internalHandler(), func(n net.Addr) { at.Internal = n }, failed))

@@ -80,6 +80,17 @@ type FieldError struct {
 // Error says the fault in one line.
 func (e FieldError) Error() string { return e.Field + ": given " + e.Given + "; allowed: " + e.Allowed }
 
+// Sentence says the fault to a person who sees the field.
+func (e FieldError) Sentence() string {
+	if e.Given == "" || e.Given == "nothing" || e.Given == "none" {
+		if e.Allowed == "a text" {
+			return "This is missing."
+		}
+		return "This is missing. Needed: " + e.Allowed + "."
+	}
+	return "You gave " + e.Given + ". Allowed: " + e.Allowed + "."
+}
+
 // FieldErrors is every fault of a filing; it is the error that Check returns.
 type FieldErrors []FieldError
 

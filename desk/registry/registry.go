@@ -14,6 +14,7 @@ import (
 	"embed"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"writ/clock"
@@ -51,6 +52,15 @@ func (r Role) Title() string {
 		return "administrator"
 	}
 	return string(r)
+}
+
+// Titles is the roles in words, divided by commas.
+func Titles(roles []Role) string {
+	var out []string
+	for _, r := range roles {
+		out = append(out, r.Title())
+	}
+	return strings.Join(out, ", ")
 }
 
 // SystemPerson is who the desk's clockwork and the command line act as.

@@ -1,6 +1,7 @@
 // Package admin is the operator's face: invitations, disabling an account, the state of the server.
 //
 // Invariants:
+//   - It stands on a listener of its own (server/http.go), which is on loopback unless the operator says otherwise.
 //   - It shows how many people there are, never who: there is no list of accounts and no look-up. Disabling answers the same for an
 //     account that exists and one that does not.
 //   - It imports neither the accounts nor the chat; what it may do is in the two interfaces below.
@@ -80,8 +81,8 @@ const Path = "/admin/"
 func Handler(o Options) (http.Handler, error) {
 	a := &room{o: o, log: o.Log.With("room", "admin")}
 	var err error
-	a.face, err = ui.NewFace(ui.Face{Name: "Operator", Home: Path, SignOut: "/sign-out",
-		Nav: []ui.Link{{Href: Path, Text: "Server"}, {Href: Path + "invitations", Text: "Invitations"}, {Href: Path + "accounts", Text: "Accounts"}, {Href: "/keys", Text: "Your passkeys"}}},
+	a.face, err = ui.NewFace(ui.Face{Name: "Operator", Home: Path, SignOut: "/sign-out", Who: session.Name,
+		Nav: []ui.Link{{Href: Path, Text: "Server"}, {Href: Path + "invitations", Text: "Invitations"}, {Href: Path + "accounts", Text: "Accounts"}}},
 		pages, "pages", nil, a.log)
 	if err != nil {
 		return nil, err
@@ -93,36 +94,20 @@ func Handler(o Options) (http.Handler, error) {
 	m.HandleFunc("POST "+Path+"invitations/revoke", a.revoke)
 	m.HandleFunc("GET "+Path+"accounts", a.accounts)
 	m.HandleFunc("POST "+Path+"accounts", a.setDisabled)
-	m.HandleFunc(Path, func(w http.ResponseWriter, r *http.Request) {
-		a.face.Problem(w, r, http.StatusNotFound, "There is no such page", "Choose one above.")
-	})
-	return o.Sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-		m.ServeHTTP(w, r)
-	}), registry.Admin), nil
-}
-
-func (a *room) show(w http.ResponseWriter, r *http.Request, name string, p ui.Page) {
-	p.User, p.Role = session.ActorOf(r).Name, registry.Admin.Title()
-	a.face.Show(w, r, name, p)
-}
-
-func (a *room) fail(w http.ResponseWriter, r *http.Request, err error) {
-	a.log.Error("operator page", "path", r.Pattern, "err", err)
-	a.face.Problem(w, r, http.StatusInternalServerError, "Something went wrong", "The fault is ours and was noted; try again.")
+	return o.Sessions.Require(a.face.Room(m, Path, ui.AtMost(16<<10)), registry.Admin), nil
 }
 
 func (a *room) server(w http.ResponseWriter, r *http.Request) {
 	all, disabled, err := a.o.People.Count(r.Context())
 	if err != nil {
-		a.fail(w, r, err)
+		a.face.Failed(w, r, err)
 		return
 	}
 	var lines []Line
 	if a.o.Status != nil {
 		lines = a.o.Status(r.Context())
 	}
-	a.show(w, r, "server", ui.Page{Title: "Server", Here: Path, Data: struct {
+	a.face.Show(w, r, "server", ui.Page{Title: "Server", Here: Path, Data: struct {
 		All, Disabled int
 		Lines         []Line
 		Metrics       string
@@ -148,7 +133,7 @@ func (a *room) invitations(w http.ResponseWriter, r *http.Request) {
 func (a *room) showInvitations(w http.ResponseWriter, r *http.Request, p ui.Page, link, uses, days string) {
 	all, err := a.o.Invitations.Invitations(r.Context())
 	if err != nil {
-		a.fail(w, r, err)
+		a.face.Failed(w, r, err)
 		return
 	}
 	d := invitationsData{Link: link,
@@ -160,7 +145,8 @@ func (a *room) showInvitations(w http.ResponseWriter, r *http.Request, p ui.Page
 		d.List = append(d.List, state(i, now))
 	}
 	p.Title, p.Here, p.Data = "Invitations", Path+"invitations", d
-	a.show(w, r, "invitations", p)
+	p.Lead = "Who has a link of yours can make an account here. Nobody else can, but for those whom people of this server invite."
+	a.face.Show(w, r, "invitations", p)
 }
 
 func state(i Invitation, now time.Time) row {
@@ -189,7 +175,7 @@ func (a *room) invite(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		a.fail(w, r, err)
+		a.face.Failed(w, r, err)
 		return
 	}
 	a.log.Info("invitation made", "by", session.ActorOf(r).Person)
@@ -208,7 +194,7 @@ func (a *room) revoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		a.fail(w, r, err)
+		a.face.Failed(w, r, err)
 		return
 	}
 	a.log.Info("invitation revoked", "by", session.ActorOf(r).Person, "invitation", id)
@@ -221,7 +207,7 @@ func (a *room) showAccounts(w http.ResponseWriter, r *http.Request, p ui.Page, a
 	p.Title, p.Here = "Accounts", Path+"accounts"
 	p.Lead = "There is no list of people here. What is held about someone leaves this server only through a case at the desk."
 	p.Data = ui.Field{ID: "address", Label: "Address", Kind: "text", Value: address, Required: true, Auto: "off", Hint: "The whole address, such as name@example.org."}
-	a.show(w, r, "accounts", p)
+	a.face.Show(w, r, "accounts", p)
 }
 
 func (a *room) setDisabled(w http.ResponseWriter, r *http.Request) {
@@ -236,7 +222,7 @@ func (a *room) setDisabled(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		a.fail(w, r, err)
+		a.face.Failed(w, r, err)
 		return
 	}
 	a.log.Warn("account disabled or enabled by the operator", "by", session.ActorOf(r).Person, "do", what)

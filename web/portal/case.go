@@ -39,8 +39,12 @@ func (p *room) showCase(w http.ResponseWriter, r *http.Request, done, fault stri
 			on[o.Command] = true
 		}
 	}
-	p.render(w, r, "case", ui.Page{Title: "Request " + c.ID, Lead: c.Answer(), Done: done, Fault: fault, Status: status,
-		Data: map[string]any{"Case": c, "On": on, "Now": p.o.Clock.Now(), "Path": Path + "cases/" + c.ID, "Typed": r.PostFormValue("text"), "Reasons": reasons(c.Reasons)}})
+	lead, paused := c.Answer(), ""
+	if c.Paused() != nil {
+		lead, paused = "", lead
+	}
+	p.face.Show(w, r, "case", ui.Page{Title: "Request " + c.ID, Lead: lead, Here: Path, Done: done, Fault: fault, Status: status,
+		Data: map[string]any{"Paused": paused, "Case": c, "On": on, "Now": p.o.Clock.Now(), "Path": Path + "cases/" + c.ID, "Typed": r.PostFormValue("text"), "Reasons": reasons(c.Reasons)}})
 }
 
 // reasons are the texts of the codes.
@@ -80,7 +84,7 @@ func (p *room) act(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, Path+"cases/"+r.PathValue("id")+"?done=1", http.StatusSeeOther)
 	case errors.As(err, &faults):
 		f.blame(faults)
-		p.showCase(w, r, "", "Nothing was changed. "+faults[0].Field+": given "+faults[0].Given+"; allowed: "+faults[0].Allowed, http.StatusUnprocessableEntity)
+		p.showCase(w, r, "", "Nothing was changed. "+faults[0].Field+": "+faults[0].Sentence(), http.StatusUnprocessableEntity)
 	case errors.As(err, &no):
 		p.showCase(w, r, "", "Nothing was changed. "+refusalText(no), statusOf(no))
 	default:
@@ -109,4 +113,12 @@ func command(name, text string, documents []intake.Document) (desk.Command, bool
 // sayForm is what the template "say" shows: a command with a text and, if files is set, documents.
 func sayForm(path, command, title, label string, files bool, class string) map[string]any {
 	return map[string]any{"Path": path, "Command": command, "Title": title, "Label": label, "Files": files, "Class": class}
+}
+
+// upper begins a sentence.
+func upper(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }

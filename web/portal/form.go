@@ -79,7 +79,7 @@ func (f *form) take(part *multipart.Part) error {
 			return err
 		}
 		size := int64(len(b)) + rest
-		f.faults[name] = fmt.Sprintf("Given: %s of %d bytes. Allowed: at most %d bytes.", orField(part.FileName()), size, limit)
+		f.faults[name] = fmt.Sprintf("You gave %s of %d bytes. Allowed: at most %d bytes.", orField(part.FileName()), size, limit)
 		return nil
 	}
 	if name != "documents" {
@@ -90,7 +90,7 @@ func (f *form) take(part *multipart.Part) error {
 		return nil // a file control that was left empty
 	}
 	if f.documentNo++; f.documentNo > intake.MaxDocuments {
-		f.faults[name] = fmt.Sprintf("Given: more than %d documents. Allowed: at most %d.", intake.MaxDocuments, intake.MaxDocuments)
+		f.faults[name] = fmt.Sprintf("You gave more than %d documents. Allowed: at most %d.", intake.MaxDocuments, intake.MaxDocuments)
 		return nil
 	}
 	f.documents = append(f.documents, intake.Document{Name: part.FileName(), Body: b})
@@ -119,7 +119,7 @@ func (f *form) day(name string, end bool) time.Time {
 	}
 	t, err := time.Parse(time.DateOnly, v)
 	if err != nil {
-		f.faults[name] = fmt.Sprintf("Given: %.40q. Allowed: a date such as 2026-11-24.", v)
+		f.faults[name] = fmt.Sprintf("You gave %.40q. Allowed: a date such as 2026-11-24.", v)
 		return time.Time{}
 	}
 	if end {
@@ -155,19 +155,22 @@ func (f *form) blame(faults intake.FieldErrors) {
 	for _, e := range faults {
 		control, place := e.Field, ""
 		if i := strings.IndexByte(control, '['); i >= 0 {
-			place = " (number " + plusOne(control[i:]) + ")"
+			place = "Number " + plusOne(control[i:]) + ": "
 			control = control[:i]
 		}
 		control = strings.ReplaceAll(control, ".", "_")
-		text := fmt.Sprintf("Given%s: %s. Allowed: %s.", place, e.Given, e.Allowed)
-		if control == "instrument" && e.Given == "" { // what is allowed stands in the list, in words
-			text = "Given: nothing. Allowed: one of the list."
+		text := place + e.Sentence()
+		switch { // what is allowed stands in the list, in words
+		case control == "instrument" && e.Given == "":
+			text = "This is missing. Choose one."
+		case control == "categories" && e.Given == "none":
+			text = "This is missing. Choose one or more."
 		}
 		if !known[control] {
 			f.others = append(f.others, control+": "+text)
 		} else if f.faults[control] == "" {
 			f.faults[control] = text
-		} else if strings.Count(f.faults[control], "Given") < 5 {
+		} else if strings.Count(f.faults[control], "Allowed") < 5 {
 			f.faults[control] += " " + text
 		}
 	}
@@ -252,7 +255,7 @@ func (p *room) showForm(w http.ResponseWriter, r *http.Request, f *form, status 
 	sections := []section{
 		{"The paper", "", []ui.Field{
 			field("instrument", "Instrument", "select", "What compels or asks. The guidelines say what each reaches.", true, instruments()...),
-			field("jurisdiction", "Jurisdiction", "text", "Whose law makes it binding: HK, US, US-CA …", true),
+			field("jurisdiction", "Jurisdiction", "text", "Whose law makes it binding: HK, US, US-CA … Empty: that of your agency.", false),
 			field("legal_basis", "Legal basis", "text", "The statute and power that it cites.", true),
 			field("authority", "Issued by", "text", "Court, prosecutor or agency.", false),
 			field("reference", "Your reference", "text", "The case number at your agency.", true),
@@ -285,5 +288,5 @@ func (p *room) showForm(w http.ResponseWriter, r *http.Request, f *form, status 
 	if n := len(f.faults) + len(f.others); n > 0 {
 		page.Fault = "Nothing was filed yet: mend what is marked below, choose the documents again, and send the form once more."
 	}
-	p.render(w, r, "new", page)
+	p.face.Show(w, r, "new", page)
 }

@@ -75,9 +75,9 @@ type room struct {
 func Handler(o Options) (http.Handler, error) {
 	p := &room{o: o, log: o.Log.With("room", "portal")}
 	var err error
-	p.face, err = ui.NewFace(ui.Face{Name: "Requester portal", Home: Path, SignOut: "/sign-out", Nav: []ui.Link{
-		{Href: Path, Text: "Your requests"}, {Href: Path + "new", Text: "File a request"}, {Href: Path + "token", Text: "API"}, {Href: "/requests", Text: "Guidelines"},
-	}}, pages, "pages", template.FuncMap{"place": law.JurisdictionName, "form": sayForm, "instrument": func(i string) string { return law.Instrument(i).Title() }}, p.log)
+	p.face, err = ui.NewFace(ui.Face{Name: "Requester portal", Home: Path, SignOut: "/sign-out", Who: session.Name, Back: "Back to your requests", Nav: []ui.Link{
+		{Href: Path, Text: "Your requests"}, {Href: Path + "new", Text: "File a request"}, {Href: Path + "token", Text: "API"}, {Href: "/keys", Text: "Passkeys"}, {Href: "/requests", Text: "Guidelines"},
+	}}, pages, "pages", template.FuncMap{"place": law.JurisdictionName, "form": sayForm, "upper": upper, "instrument": func(i string) string { return law.Instrument(i).Title() }}, p.log)
 	if err != nil {
 		return nil, err
 	}
@@ -91,12 +91,8 @@ func Handler(o Options) (http.Handler, error) {
 	m.HandleFunc("POST "+Path+"cases/{id}/{command}", p.act)
 	m.HandleFunc("GET "+Path+"cases/{id}/receipt.json", p.receipt)
 	m.HandleFunc("POST "+Path+"cases/{id}/download", p.download)
-	m.HandleFunc(Path, func(w http.ResponseWriter, r *http.Request) {
-		p.face.Problem(w, r, http.StatusNotFound, "There is no such page", "Choose one above.")
-	})
-	officers := o.Sessions.Require(m, registry.Officer)
+	officers := o.Sessions.Require(p.face.Room(m, Path, ui.AtMost(maxBody)), registry.Officer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if r.Method == http.MethodGet && r.URL.Path == Path {
 			if _, err := o.Sessions.Actor(r); errors.Is(err, session.ErrNobody) {
 				p.welcome(w, r)
@@ -105,11 +101,6 @@ func Handler(o Options) (http.Handler, error) {
 		}
 		officers.ServeHTTP(w, r)
 	}), nil
-}
-
-func (p *room) render(w http.ResponseWriter, r *http.Request, name string, page ui.Page) {
-	page.User, page.Role = session.ActorOf(r).Name, registry.Officer.Title()
-	p.face.Show(w, r, name, page)
 }
 
 // welcome is what an agency sees before it signs in.
@@ -127,8 +118,7 @@ func (p *room) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &no):
 		p.face.Problem(w, r, statusOf(no), "This cannot be done", refusalText(no))
 	default:
-		p.log.Error("portal page", "path", r.Pattern, "err", err)
-		p.face.Problem(w, r, http.StatusInternalServerError, "Something went wrong", "The fault is ours and was noted. Nothing was changed; try again.")
+		p.face.Failed(w, r, err)
 	}
 }
 
@@ -165,7 +155,7 @@ func (p *room) list(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	p.render(w, r, "list", ui.Page{Title: "Your requests", Here: Path,
+	p.face.Show(w, r, "list", ui.Page{Title: "Your requests", Here: Path,
 		Data: map[string]any{"Lines": page.Lines, "Next": page.Next, "Now": p.o.Clock.Now()}})
 }
 
@@ -211,7 +201,7 @@ func plain(c rune) rune {
 }
 
 func (p *room) tokenPage(w http.ResponseWriter, r *http.Request) {
-	p.render(w, r, "token", ui.Page{Title: "API", Here: Path + "token",
+	p.face.Show(w, r, "token", ui.Page{Title: "API", Here: Path + "token",
 		Lead: "What these pages do, a program can do with a token that lives for an hour.", Data: map[string]any{"Domain": p.o.Domain}})
 }
 
@@ -227,7 +217,7 @@ func (p *room) makeToken(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	p.render(w, r, "token", ui.Page{Title: "API", Here: Path + "token", Done: "A token was made. It is shown this once.",
+	p.face.Show(w, r, "token", ui.Page{Title: "API", Here: Path + "token", Done: "A token was made. It is shown this once.",
 		Data: map[string]any{"Domain": p.o.Domain, "Token": token, "Expires": expires}})
 }
 

@@ -195,7 +195,7 @@ func TestBadInput(t *testing.T) {
 		"nothing":            {url.Values{"instrument": {""}, "legal_basis": {""}, "identifiers": {""}, "categories": nil}, nil, []string{`id="instrument-wrong"`, `id="legal_basis-wrong"`, `id="identifiers-wrong"`, `id="categories-wrong"`, `id="documents-wrong"`, "Nothing was filed yet"}},
 		"unknown country":    {url.Values{"jurisdiction": {"XX"}}, []file{{"a.pdf", pdf}}, []string{`id="jurisdiction-wrong"`, "XX", "ISO 3166-1"}},
 		"bad date":           {url.Values{"from": {"yesterday"}}, []file{{"a.pdf", pdf}}, []string{`id="from-wrong"`, "yesterday", "2026-11-24"}},
-		"foreign address":    {url.Values{"identifiers": {"alice@elsewhere.example"}}, []file{{"a.pdf", pdf}}, []string{`id="identifiers-wrong"`, "(number 1)", "alice@elsewhere.example", "name@localhost"}},
+		"foreign address":    {url.Values{"identifiers": {"alice@elsewhere.example"}}, []file{{"a.pdf", pdf}}, []string{`id="identifiers-wrong"`, "Number 1: ", "alice@elsewhere.example", "name@localhost"}},
 		"10,000 identifiers": {url.Values{"identifiers": {many}}, []file{{"a.pdf", pdf}}, []string{`id="identifiers-wrong"`, "10000", "1 to 1000 accounts"}},
 		"no PDF":             {nil, []file{{"a.pdf", []byte("MZ this is a program")}}, []string{`id="documents-wrong"`, "a.pdf", "a PDF document"}},
 		"26 MiB":             {nil, []file{{"big.pdf", big}}, []string{`id="documents-wrong"`, "big.pdf", "26214400"}},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"writ/desk"
+	"writ/desk/registry"
 	"writ/passkey"
 	"writ/store"
 	"writ/web/ui"
@@ -133,8 +134,8 @@ func (s *Sessions) showKeys(w http.ResponseWriter, r *http.Request, status int, 
 	for _, c := range all {
 		rows = append(rows, keyRow{base64.RawURLEncoding.EncodeToString(c.ID), c.Label, c.Created, c.Used})
 	}
-	s.face.Show(w, r, "keys", ui.Page{Title: "Your passkeys", Lead: "Keep two: one that is lost then locks nobody out.", User: a.Name,
-		Done: done, Fault: fault, Status: status, Data: rows})
+	s.face.Show(w, r, "keys", ui.Page{Title: "Your passkeys", Lead: "Keep two: one that is lost then locks nobody out.", User: a.Name, Role: registry.Titles(a.Roles),
+		Nav: []ui.Link{work(a.Roles), {Href: "/keys", Text: "Passkeys"}}, Here: "/keys", Done: done, Fault: fault, Status: status, Data: rows})
 }
 
 func (s *Sessions) keyOptions(w http.ResponseWriter, r *http.Request) {

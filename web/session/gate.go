@@ -15,7 +15,7 @@ const (
 )
 
 // gate bounds how often strangers begin a sign-in, because each leaves a row for ten minutes. It counts by network (IPv4 /24,
-// IPv6 /64) and never locks an account. Behind a proxy all come from one network and share its bucket.
+// IPv6 /64) and never locks an account. Behind a proxy that is not configured (xmpp.proxies) all come from one network and share its bucket.
 type gate struct {
 	mu   sync.Mutex
 	from map[netip.Prefix]bucket

@@ -187,8 +187,7 @@ func (s *Sessions) Require(next http.Handler, roles ...registry.Role) http.Handl
 			s.refer(w, r)
 			return
 		case err != nil:
-			s.log.Error("reading who acts", "err", err)
-			s.face.Problem(w, r, http.StatusInternalServerError, "Something went wrong", "The fault is ours and was noted; try again.")
+			s.face.Failed(w, r, err)
 			return
 		case len(roles) > 0 && !slices.ContainsFunc(roles, a.Has):
 			s.face.Problem(w, r, http.StatusForbidden, "Not for you", "These pages are for other roles than yours.")
@@ -196,6 +195,12 @@ func (s *Sessions) Require(next http.Handler, roles ...registry.Role) http.Handl
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, a)))
 	})
+}
+
+// Name is who is signed in, and as what, for the head of a face's pages behind Require.
+func Name(r *http.Request) (name, role string) {
+	a := ActorOf(r)
+	return a.Name, registry.Titles(a.Roles)
 }
 
 // ActorOf is the Actor that Require found; the zero Actor outside of it.
@@ -242,15 +247,12 @@ func (s *Sessions) take(ctx context.Context) []byte {
 	return kept
 }
 
-// home is where a person's work is.
-func home(p registry.Person) string {
-	switch {
-	case p.Has(registry.Officer):
-		return "/portal/"
-	case len(p.Roles) == 1 && p.Has(registry.Admin):
-		return "/admin/"
+// work is where a person's work is.
+func work(roles []registry.Role) ui.Link {
+	if slices.Contains(roles, registry.Officer) {
+		return ui.Link{Href: "/portal/", Text: "Your requests"}
 	}
-	return "/staff/"
+	return ui.Link{Href: "/staff/", Text: "Response desk"}
 }
 
 // local gives next if it is a place on this site, else fallback: an open redirect would lend our name to anyone.

@@ -354,7 +354,7 @@ func TestDevelopmentSignIn(t *testing.T) {
 			t.Errorf("%s is not on the list", name)
 		}
 	}
-	for person, place := range map[string]string{"rev": "/staff/", "off": "/portal/", "adm": "/admin/"} {
+	for person, place := range map[string]string{"rev": "/staff/", "off": "/portal/", "adm": "/staff/"} {
 		if got := b.do("POST", "/sign-in/dev", url.Values{"person": {person}}); got.status != 303 || got.place != place {
 			t.Errorf("%s: %d to %q: %s", person, got.status, got.place, got.body)
 		}

@@ -81,8 +81,7 @@ func (s *Sessions) everyone(r *http.Request) ([]registry.Person, error) {
 
 // fail answers a fault of ours.
 func (s *Sessions) fail(w http.ResponseWriter, r *http.Request, err error) {
-	s.log.Error("sign-in pages", "path", r.Pattern, "err", err)
-	s.face.Problem(w, r, http.StatusInternalServerError, "Something went wrong", "The fault is ours and was noted; try again.")
+	s.face.Failed(w, r, err)
 }
 
 func writeOptions(w http.ResponseWriter, options []byte) {
@@ -152,7 +151,7 @@ func (s *Sessions) admit(w http.ResponseWriter, r *http.Request, person string, 
 		s.fail(w, r, err)
 		return
 	}
-	http.Redirect(w, r, local(r.PostFormValue("next"), home(p)), http.StatusSeeOther)
+	http.Redirect(w, r, local(r.PostFormValue("next"), work(p.Roles).Href), http.StatusSeeOther)
 }
 
 func (s *Sessions) signOut(w http.ResponseWriter, r *http.Request) {

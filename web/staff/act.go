@@ -23,7 +23,7 @@ func (s *room) act(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !slices.Contains(commandNames, name) {
-		s.missing(w, r)
+		s.face.Missing(w, r)
 		return
 	}
 	offers, err := s.desk.Actions(ctx, a, id)

@@ -70,7 +70,7 @@ func (s *room) showAgencies(w http.ResponseWriter, r *http.Request, fail *failed
 		f := form{ID: "add", Title: "Register an agency", Action: Path + "agencies", Button: "Register", Asks: agencyAsks(fillerOf("add", fail), registry.Agency{}, true), Open: fail != nil}
 		d.Forms = append(d.Forms, f)
 	}
-	s.show(w, r, "agencies", page(r, fail, ui.Page{Title: "Agencies", Here: Path + "agencies", Lead: "Who asks, and the numbers on which we call them. The numbers are found by us, never taken from a request.", Data: d}))
+	s.face.Show(w, r, "agencies", page(r, fail, ui.Page{Title: "Agencies", Here: Path + "agencies", Lead: "Who asks, and the numbers on which we call them. The numbers are found by us, never taken from a request.", Data: d}))
 }
 
 // page adds to a page what a form before it did, or what was wrong with it.
@@ -166,7 +166,7 @@ func (s *room) showAgency(w http.ResponseWriter, r *http.Request, fail *failedFo
 			form{ID: "change", Title: "Change", Action: at, Button: "Keep the change", Open: failedAt(fail, "change"), Asks: agencyAsks(fillerOf("change", fail), d.Agency, false)})
 	}
 	d.Forms = append(d.Forms, stopForms(a, at, d.Agency.Suspended.IsZero(), "All its officers are stopped with it.", fail)...)
-	s.show(w, r, "agency", page(r, fail, ui.Page{Title: d.Agency.Name, Here: Path + "agencies", Lead: law.JurisdictionName(d.Agency.Jurisdiction), Data: d}))
+	s.face.Show(w, r, "agency", page(r, fail, ui.Page{Title: d.Agency.Name, Here: Path + "agencies", Lead: law.JurisdictionName(d.Agency.Jurisdiction), Data: d}))
 }
 
 func failedAt(fail *failedForm, id string) bool { return fail != nil && fail.command == id }

@@ -46,7 +46,7 @@ func (s *room) assessmentsPage(w http.ResponseWriter, r *http.Request) {
 	for _, a := range all {
 		d.List = append(d.List, assessmentRow{a, where(a.Content.Scope.Jurisdictions), !s.o.Clock.Now().Before(a.Content.Review)})
 	}
-	s.show(w, r, "assessments", page(r, nil, ui.Page{Title: "Assessments", Here: Path + "assessments", Lead: "Human-rights due diligence: what was weighed before requests of a place were paused, or answered again.", Data: d}))
+	s.face.Show(w, r, "assessments", page(r, nil, ui.Page{Title: "Assessments", Here: Path + "assessments", Lead: "Human-rights due diligence: what was weighed before requests of a place were paused, or answered again.", Data: d}))
 }
 
 type assessmentData struct {
@@ -73,7 +73,7 @@ func (s *room) showAssessment(w http.ResponseWriter, r *http.Request, fail *fail
 	if v := r.FormValue("version"); v != "" {
 		i := slices.IndexFunc(vs, func(y diligence.Assessment) bool { return strconv.Itoa(y.Version) == v })
 		if i < 0 {
-			s.missing(w, r)
+			s.face.Missing(w, r)
 			return
 		}
 		x, newest = vs[i], i == 0
@@ -106,7 +106,7 @@ func (s *room) showAssessment(w http.ResponseWriter, r *http.Request, fail *fail
 		}
 		d.Forms = append(d.Forms, f)
 	}
-	s.show(w, r, "assessment", page(r, fail, ui.Page{Title: "Assessment: " + d.Where, Here: Path + "assessments", Lead: fmt.Sprintf("%s, version %d, %s", x.ID, x.Version, x.Status), Data: d}))
+	s.face.Show(w, r, "assessment", page(r, fail, ui.Page{Title: "Assessment: " + d.Where, Here: Path + "assessments", Lead: fmt.Sprintf("%s, version %d, %s", x.ID, x.Version, x.Status), Data: d}))
 }
 
 func (s *room) assessmentForm(w http.ResponseWriter, r *http.Request) {
@@ -129,7 +129,7 @@ func (s *room) showAssessmentForm(w http.ResponseWriter, r *http.Request, fail *
 		p.Title = "A new version of " + id
 	}
 	p.Data = form{ID: "write", Action: at, Button: "Keep the version", Asks: assessmentAsks(fillerOf("write", fail), c)}
-	s.show(w, r, "draft", page(r, fail, p))
+	s.face.Show(w, r, "draft", page(r, fail, p))
 }
 
 // assessmentAsks asks for all that legal due diligence has to say.

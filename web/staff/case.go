@@ -187,7 +187,7 @@ func (s *room) showCase(w http.ResponseWriter, r *http.Request, c desk.Case, fai
 			p.Fault = "Nothing was changed: see what is marked below."
 		}
 	}
-	s.show(w, r, "case", p)
+	s.face.Show(w, r, "case", p)
 }
 
 // names gives the name of a registry id.
@@ -416,7 +416,7 @@ func (s *room) document(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !takesDocuments(a) {
-		s.show(w, r, "missing", ui.Page{Title: "Not for you", Lead: "The papers of a case are for those who work on it.", Status: http.StatusForbidden})
+		s.face.Problem(w, r, http.StatusForbidden, "Not for you", "The papers of a case are for those who work on it.")
 		return
 	}
 	s.log.Info("document taken", "by", a.Person, "case", r.PathValue("id"), "document", doc.ID)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"writ/desk"
@@ -47,7 +48,7 @@ func (s *room) showFile(w http.ResponseWriter, r *http.Request, agency string, g
 			}
 		}
 		p.Data = d
-		s.show(w, r, "file", p)
+		s.face.Show(w, r, "file", p)
 		return
 	}
 	a, err := reg.Agency(r.Context(), agency)
@@ -65,7 +66,7 @@ func (s *room) showFile(w http.ResponseWriter, r *http.Request, agency string, g
 	}
 	d.Form = s.fileForm(f, a, officers)
 	p.Data = d
-	s.show(w, r, "file", p)
+	s.face.Show(w, r, "file", p)
 }
 
 func (s *room) fileForm(f filler, a registry.Agency, officers []registry.Person) form {
@@ -120,9 +121,11 @@ func (s *room) file(w http.ResponseWriter, r *http.Request) {
 	var receipt desk.Receipt
 	if err == nil && len(fail.wrong) == 0 {
 		receipt, err = s.desk.File(r.Context(), session.ActorOf(r), f)
+	} else if err == nil { // nothing is kept, and all that is wrong is said in one answer
+		err = s.desk.Check(f)
 	}
 	if faults, ok := errors.AsType[intake.FieldErrors](err); ok {
-		mark(fail.wrong, faults)
+		mark(fail.wrong, slices.DeleteFunc(faults, func(e intake.FieldError) bool { return fail.wrong[e.Field] != "" }))
 		err = nil
 	}
 	if no, ok := errors.AsType[*desk.Refusal](err); ok {
@@ -146,7 +149,7 @@ func (s *room) file(w http.ResponseWriter, r *http.Request) {
 		done(w, r, Path+"cases/"+receipt.Case, "file")
 		return
 	}
-	s.show(w, r, "file", ui.Page{Title: "Entered", Here: Path + "file", Done: happened["file"], Status: http.StatusCreated, Data: fileData{Receipt: &receipt}})
+	s.face.Show(w, r, "file", ui.Page{Title: "Entered", Here: Path + "file", Done: happened["file"], Status: http.StatusCreated, Data: fileData{Receipt: &receipt}})
 }
 
 // filing reads the form; an officer's agency need not be given.

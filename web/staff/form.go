@@ -226,7 +226,7 @@ func documents(r *http.Request) ([]intake.Document, error) {
 func mark(wrong map[string]string, faults intake.FieldErrors) {
 	for _, e := range faults {
 		name, place, _ := strings.Cut(strings.ReplaceAll(e.Field, ".", "_"), "[")
-		t := "You gave " + e.Given + "; allowed is " + e.Allowed + "."
+		t := e.Sentence()
 		if n, ok := strings.CutSuffix(place, "]"); ok {
 			var i int
 			if _, err := fmt.Sscan(n, &i); err == nil {

@@ -188,7 +188,7 @@ func (s *room) assignAsks(r *http.Request, d *caseData, f filler, out *form) err
 	list := []ui.Choice{{Value: "", Text: "Choose"}}
 	for _, p := range staff {
 		if p.Active(s.o.Clock.Now()) && !slices.Contains(d.Team, p.ID) {
-			list = append(list, ui.Choice{Value: p.ID, Text: p.Name + " – " + rolesTitle(p.Roles)})
+			list = append(list, ui.Choice{Value: p.ID, Text: p.Name + " – " + registry.Titles(p.Roles)})
 		}
 	}
 	out.Asks = append(out.Asks, f.choose("person", "Who", "", true, list, ""))

@@ -46,7 +46,7 @@ func (s *room) showPeople(w http.ResponseWriter, r *http.Request, fail *failedFo
 		d.Forms = []form{{ID: "staff", Title: "Add a member of the staff", About: "Without roles at first. Two people then grant them, and the operator makes the link for the passkey at the machine.", Action: Path + "people", Button: "Add", Open: failedAt(fail, "staff"),
 			Asks: staffAsks(fillerOf("staff", fail))}}
 	}
-	s.show(w, r, "people", page(r, fail, ui.Page{Title: "Staff", Here: Path + "people", Lead: "Who works at the desk, and what each may do. Roles are granted by two people, neither of them the one who gets them.", Data: d}))
+	s.face.Show(w, r, "people", page(r, fail, ui.Page{Title: "Staff", Here: Path + "people", Lead: "Who works at the desk, and what each may do. Roles are granted by two people, neither of them the one who gets them.", Data: d}))
 }
 
 func staffAsks(f filler) []ask {
@@ -75,7 +75,7 @@ func (s *room) showPerson(w http.ResponseWriter, r *http.Request, fail *failedFo
 	}
 	d := entry{Person: p, Active: p.Active(s.o.Clock.Now()), Link: link}
 	at := Path + "people/" + p.ID
-	lead := rolesTitle(p.Roles)
+	lead := registry.Titles(p.Roles)
 	if p.Agency != "" {
 		if d.Agency, err = reg.Agency(ctx, p.Agency); s.failed(w, r, err) {
 			return
@@ -105,7 +105,7 @@ func (s *room) showPerson(w http.ResponseWriter, r *http.Request, fail *failedFo
 	if link != "" {
 		pg.Done = "The link is made. Hand it over yourself, on a way that only the officer reads: it is stored nowhere and not shown again."
 	}
-	s.show(w, r, "person", pg)
+	s.face.Show(w, r, "person", pg)
 }
 
 // officerForms are what the staff does for an officer.

@@ -53,7 +53,7 @@ func (s *room) queue(w http.ResponseWriter, r *http.Request) {
 	page := ui.Page{Title: "Queue", Here: Path, Lead: "Emergencies first, then what is due next."}
 	if !d.Reads {
 		page.Lead, page.Data = "An administrator keeps the registry and reads no case.", d
-		s.show(w, r, "queue", page)
+		s.face.Show(w, r, "queue", page)
 		return
 	}
 	f, wrong := filter(q, a)
@@ -89,7 +89,7 @@ func (s *room) queue(w http.ResponseWriter, r *http.Request) {
 	}
 	d.Filters, d.Filtered = filterAsks(q, wrong, s.desk.Services()), len(q) > 0
 	page.Data = d
-	s.show(w, r, "queue", page)
+	s.face.Show(w, r, "queue", page)
 }
 
 // address is the queue with the same filters, from another place on.

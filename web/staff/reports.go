@@ -21,6 +21,9 @@ type periodRow struct {
 	Forms    []form
 }
 
+// reportsData has the half-years since the first that was published, and those before it, in which the house hardly was.
+type reportsData struct{ List, Earlier []periodRow }
+
 // periodsShown is how many half-years the page goes back.
 const periodsShown = 16
 
@@ -29,7 +32,7 @@ func (s *room) reportsPage(w http.ResponseWriter, r *http.Request) { s.showRepor
 func (s *room) showReports(w http.ResponseWriter, r *http.Request, fail *failedForm, at report.Period) {
 	now := s.o.Clock.Now()
 	may := holds(session.ActorOf(r), publishers)
-	var list []periodRow
+	var list, earlier []periodRow
 	for i, p := 0, report.PeriodOf(now); i < periodsShown; i++ {
 		vs, err := s.o.Reports.Versions(r.Context(), p)
 		if s.failed(w, r, err) {
@@ -39,14 +42,18 @@ func (s *room) showReports(w http.ResponseWriter, r *http.Request, fail *failedF
 		if may && !row.Running {
 			row.Forms = periodForms(p, len(vs) > 0, fail, at)
 		}
-		list = append(list, row)
+		if len(vs) > 0 || i < 2 {
+			list, earlier = append(append(list, earlier...), row), nil // a gap between published half-years is shown
+		} else {
+			earlier = append(earlier, row)
+		}
 		from, _, err := p.Span()
 		if s.failed(w, r, err) {
 			return
 		}
 		p = report.PeriodOf(from.AddDate(0, 0, -1))
 	}
-	s.show(w, r, "reports", page(r, fail, ui.Page{Title: "Reports", Here: Path + "reports", Lead: "Each half-year is closed by the clock and published when the log holds its facts. A correction is a new version; the old one stays.", Data: list}))
+	s.face.Show(w, r, "reports", page(r, fail, ui.Page{Title: "Reports", Here: Path + "reports", Lead: "Each half-year is closed by the clock and published when the log holds its facts. A correction is a new version; the old one stays.", Data: reportsData{list, earlier}}))
 }
 
 func periodForms(p report.Period, published bool, fail *failedForm, at report.Period) []form {
@@ -69,7 +76,7 @@ func periodForms(p report.Period, published bool, fail *failedForm, at report.Pe
 func (s *room) report(w http.ResponseWriter, r *http.Request) {
 	p, do := report.Period(r.PathValue("period")), r.PathValue("do")
 	if _, _, err := p.Span(); err != nil {
-		s.missing(w, r)
+		s.face.Missing(w, r)
 		return
 	}
 	if !s.only(w, r, publishers...) {
@@ -92,7 +99,7 @@ func (s *room) report(w http.ResponseWriter, r *http.Request) {
 		}
 		err = s.o.Reports.Correct(r.Context(), p, reason)
 	default:
-		s.missing(w, r)
+		s.face.Missing(w, r)
 		return
 	}
 	for cause, words := range map[error]string{report.ErrNotDue: "Its cut-off has not passed yet.", report.ErrClosed: "It is closed already.", report.ErrNotClosed: "It is not closed yet.",

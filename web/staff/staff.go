@@ -114,9 +114,9 @@ func Handler(o Options) (http.Handler, error) {
 	}
 	s := &room{o: o, desk: o.Desk, log: o.Log.With("room", "staff")}
 	var err error
-	s.face, err = ui.NewFace(ui.Face{Name: "Response desk", Home: Path, SignOut: "/sign-out", Scripts: []string{"passkey.js"}, Nav: []ui.Link{
+	s.face, err = ui.NewFace(ui.Face{Name: "Response desk", Home: Path, SignOut: "/sign-out", Who: session.Name, Back: "Back to the queue", Scripts: []string{"passkey.js"}, Nav: []ui.Link{
 		{Href: Path, Text: "Queue"}, {Href: Path + "file", Text: "Enter"}, {Href: Path + "agencies", Text: "Agencies"}, {Href: Path + "people", Text: "Staff"},
-		{Href: Path + "standings", Text: "Standings"}, {Href: Path + "assessments", Text: "Assessments"}, {Href: Path + "reports", Text: "Reports"}, {Href: "/keys", Text: "Keys"},
+		{Href: Path + "standings", Text: "Standings"}, {Href: Path + "assessments", Text: "Assessments"}, {Href: Path + "reports", Text: "Reports"}, {Href: "/keys", Text: "Passkeys"},
 	}}, pages, "pages", template.FuncMap{"place": law.JurisdictionName, "instrument": instrumentTitle, "reason": desk.ReasonOf, "state": stateTitle,
 		"hex": hexOf, "size": size, "badge": stateBadge, "join": strings.Join, "category": func(c string) string { return law.Category(c).Info().Title }}, s.log)
 	if err != nil {
@@ -124,17 +124,7 @@ func Handler(o Options) (http.Handler, error) {
 	}
 	m := http.NewServeMux()
 	s.routes(m)
-	m.HandleFunc(Path, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			s.face.Problem(w, r, http.StatusMethodNotAllowed, "This cannot be done here", "The address takes no such request. Nothing was changed.")
-			return
-		}
-		s.missing(w, r)
-	})
-	return o.Sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm(r))
-		m.ServeHTTP(w, r)
-	}), registry.StaffRoles()...), nil
+	return o.Sessions.Require(s.face.Room(m, Path, maxForm), registry.StaffRoles()...), nil
 }
 
 func (s *room) routes(m *http.ServeMux) {
@@ -219,25 +209,6 @@ func (s *room) parsed(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// show writes a page for the person who asks.
-func (s *room) show(w http.ResponseWriter, r *http.Request, name string, p ui.Page) {
-	a := session.ActorOf(r)
-	p.User, p.Role = a.Name, rolesTitle(a.Roles)
-	s.face.Show(w, r, name, p)
-}
-
-func rolesTitle(roles []registry.Role) string {
-	var out []string
-	for _, r := range roles {
-		out = append(out, r.Title())
-	}
-	return strings.Join(out, ", ")
-}
-
-func (s *room) missing(w http.ResponseWriter, r *http.Request) {
-	s.show(w, r, "missing", ui.Page{Title: "There is no such page", Lead: "Nothing is here, or it is not for you.", Status: http.StatusNotFound})
-}
-
 // failed answers an error that is nobody's fault but ours, or that says that there is no such thing; false if err is nil.
 func (s *room) failed(w http.ResponseWriter, r *http.Request, err error) bool {
 	if err == nil {
@@ -245,16 +216,15 @@ func (s *room) failed(w http.ResponseWriter, r *http.Request, err error) bool {
 	}
 	for _, none := range notFound {
 		if errors.Is(err, none) {
-			s.missing(w, r)
+			s.face.Missing(w, r)
 			return true
 		}
 	}
 	if no, ok := errors.AsType[*desk.Refusal](err); ok {
-		s.show(w, r, "missing", ui.Page{Title: "Not now, or not for you", Lead: sentence(no), Status: statusOf(no.Code)})
+		s.face.Problem(w, r, statusOf(no.Code), "Not now, or not for you", sentence(no))
 		return true
 	}
-	s.log.Error("a page of the desk", "path", r.Pattern, "err", err)
-	s.show(w, r, "missing", ui.Page{Title: "Something went wrong", Lead: "The fault is ours and was noted; nothing was changed. Try again.", Status: http.StatusInternalServerError})
+	s.face.Failed(w, r, err)
 	return true
 }
 
@@ -296,6 +266,6 @@ func (s *room) only(w http.ResponseWriter, r *http.Request, roles ...registry.Ro
 	if slices.ContainsFunc(roles, session.ActorOf(r).Has) {
 		return true
 	}
-	s.show(w, r, "missing", ui.Page{Title: "Not for you", Lead: "This is for " + rolesTitle(roles) + ".", Status: http.StatusForbidden})
+	s.face.Problem(w, r, http.StatusForbidden, "Not for you", "This is for "+registry.Titles(roles)+".")
 	return false
 }

@@ -60,7 +60,7 @@ func (s *room) standingsPage(w http.ResponseWriter, r *http.Request) {
 	for _, x := range drafts {
 		d.Drafts = append(d.Drafts, standingRow{x, where(x.Scope.Jurisdictions), false, false})
 	}
-	s.show(w, r, "standings", page(r, nil, ui.Page{Title: "Standings", Here: Path + "standings", Lead: "How requests of a jurisdiction are treated now. A pause binds when a request comes in, and again before anything leaves.", Data: d}))
+	s.face.Show(w, r, "standings", page(r, nil, ui.Page{Title: "Standings", Here: Path + "standings", Lead: "How requests of a jurisdiction are treated now. A pause binds when a request comes in, and again before anything leaves.", Data: d}))
 }
 
 // where names jurisdictions.
@@ -122,7 +122,7 @@ func (s *room) showStanding(w http.ResponseWriter, r *http.Request, fail *failed
 	if x.InForce.IsZero() && x.Discarded.IsZero() {
 		d.Forms = s.draftForms(r, x, fail)
 	}
-	s.show(w, r, "standing", page(r, fail, ui.Page{Title: x.Stage.Title() + ": " + d.Where, Here: Path + "standings", Lead: "Standing " + x.ID, Data: d}))
+	s.face.Show(w, r, "standing", page(r, fail, ui.Page{Title: x.Stage.Title() + ": " + d.Where, Here: Path + "standings", Lead: "Standing " + x.ID, Data: d}))
 }
 
 // draftForms sign a draft or drop it.
@@ -194,7 +194,7 @@ func (s *room) showStandingForm(w http.ResponseWriter, r *http.Request, fail *fa
 	}
 	f := fillerOf("draft", fail)
 	p.Data = form{ID: "draft", Action: Path + "standings", Button: "Keep the draft", Hidden: []line{{"replaces", replaces}}, Asks: s.standingAsks(f, x, list)}
-	s.show(w, r, "draft", page(r, fail, p))
+	s.face.Show(w, r, "draft", page(r, fail, p))
 }
 
 func (s *room) standingAsks(f filler, x standing.Record, assessments []diligence.Assessment) []ask {

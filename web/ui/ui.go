@@ -33,7 +33,8 @@ type Page struct {
 	Title  string // of the document and its one first heading
 	Lead   string // one sentence under the heading; may be empty
 	Here   string // Href of the current place in the navigation
-	User   string // who is signed in; empty if nobody
+	Nav    []Link // instead of the face's, if that does not fit who reads
+	User   string // who is signed in; empty: as Face.Who says
 	Role   string // as what
 	Done   string // what just happened; shown first and announced to screen readers
 	Fault  string // what went wrong and what to do
@@ -48,6 +49,9 @@ type Face struct {
 	Nav     []Link
 	SignOut string   // where the sign-out form posts; empty if the face has no sign-in
 	Scripts []string // static files that its pages load, deferred
+	Back    string   // what leads home from a page that says what went wrong; empty: "Back to the start"
+	// Who says who is signed in, and as what; nil: nobody is, on this face.
+	Who func(r *http.Request) (name, role string)
 
 	log   *slog.Logger
 	pages map[string]*template.Template
@@ -89,7 +93,7 @@ func NewFace(f Face, fsys fs.FS, dir string, funcs template.FuncMap, log *slog.L
 	return &f, nil
 }
 
-const problem = `{{define "main"}}<p class="actions"><a class="button" href="{{.Face.Home}}">Back to the start</a></p>{{end}}`
+const problem = `{{define "main"}}<p class="actions"><a class="button" href="{{.Face.Home}}">{{with .Face.Back}}{{.}}{{else}}Back to the start{{end}}</a></p>{{end}}`
 
 type view struct {
 	Page
@@ -104,6 +108,12 @@ func (f *Face) Show(w http.ResponseWriter, r *http.Request, name string, p Page)
 		http.Error(w, "This page is missing.", http.StatusInternalServerError)
 		return
 	}
+	if p.User == "" && f.Who != nil {
+		p.User, p.Role = f.Who(r)
+	}
+	if p.Nav == nil {
+		p.Nav = f.Nav
+	}
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "base.html", view{p, f}); err != nil {
 		f.log.Error("rendering a page", "page", name, "err", err)
@@ -117,11 +127,6 @@ func (f *Face) Show(w http.ResponseWriter, r *http.Request, name string, p Page)
 	if r.Method != http.MethodHead {
 		w.Write(b.Bytes()) // the reader is gone if this fails
 	}
-}
-
-// Problem shows an error page in the face's look: what happened and what to do next.
-func (f *Face) Problem(w http.ResponseWriter, r *http.Request, status int, title, what string) {
-	f.Show(w, r, "problem", Page{Title: title, Lead: what, Status: status})
 }
 
 var hashes = func() map[string]string {

@@ -137,6 +137,17 @@ func (s *Server) clientOf(r *http.Request) (netip.AddrPort, bool) {
 	return peer, secure || r.Header.Get("X-Forwarded-Proto") == "https"
 }
 
+// Forwarded gives next the requests with the client's own address as RemoteAddr, where a configured proxy tells it.
+func (s *Server) Forwarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if peer, _ := s.clientOf(r); peer.IsValid() && peer.String() != r.RemoteAddr {
+			r = r.Clone(r.Context())
+			r.RemoteAddr = peer.String()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // readMessage takes one WebSocket message.
 func (c *conn) readMessage() (time.Duration, error) {
 	kind, p, err := c.ws.ws.Read(context.Background())

@@ -20,6 +20,7 @@ converse.initialize({
 	omemo_default: true,
 	send_chat_state_notifications: true,
 	show_background: false,
+	show_client_info: false,
 	show_controlbox_by_default: true,
 	render_media: false,
 	embed_videos: false,
