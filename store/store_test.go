@@ -294,3 +294,39 @@ func TestTwoProcessesScrubAtOnce(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Insert gives the ids that the rows have, in one transaction and in the next, and its failure is that of its write alone.
+func TestInsertGivesTheID(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		sample(t, db)
+		for _, batch := range [][]string{{"a", "b"}, {"c"}} {
+			err := db.Write(t.Context(), func(tx *store.Tx) error {
+				for _, name := range batch {
+					id, err := tx.Insert(t.Context(), "INSERT INTO sample_rows (name) VALUES ($1)", name)
+					if err != nil {
+						return err
+					}
+					var there string
+					if err := tx.QueryRow(t.Context(), "SELECT name FROM sample_rows WHERE id = $1", id).Scan(&there); err != nil || there != name {
+						t.Errorf("row %d is %q, %v; want %q", id, there, err, name)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := db.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Insert(t.Context(), "INSERT INTO sample_rows (name) VALUES ($1)", "a")
+			if !store.IsConflict(err) {
+				t.Errorf("a second a: %v", err)
+			}
+			return nil
+		})
+		if !store.IsConflict(err) {
+			t.Errorf("its write: %v", err)
+		}
+	})
+}

@@ -367,18 +367,21 @@ func (p prepared) queryRow(args []any) *sql.Row {
 }
 
 func (e *engine) exec(s *scope, text string, args []any) (int64, error) {
-	p, err := e.stmt(s, text)
-	if err != nil {
-		return 0, err
-	}
-	var res sql.Result
-	if p.st != nil {
-		res, err = p.st.ExecContext(context.Background(), args...)
-	} else {
-		res, err = p.conn.ExecContext(context.Background(), p.text, args...)
-	}
+	res, err := e.result(s, text, args)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// result runs a statement that gives no rows.
+func (e *engine) result(s *scope, text string, args []any) (sql.Result, error) {
+	p, err := e.stmt(s, text)
+	if err != nil {
+		return nil, err
+	}
+	if p.st != nil {
+		return p.st.ExecContext(context.Background(), args...)
+	}
+	return p.conn.ExecContext(context.Background(), p.text, args...)
 }

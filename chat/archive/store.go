@@ -47,8 +47,8 @@ func (a *Archive) Append(ctx context.Context, tx *store.Tx, m Message) (id int64
 		}
 		at = max(at, last)
 	}
-	err = tx.QueryRow(ctx, `INSERT INTO archive_stanza (at, sender, recipient, kind, size, holds, stanza) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
-		at, m.From.Bare().String(), m.To.Bare().String(), m.Kind, m.Stanza.Size(), int64(m.Holds), m.Stanza.AppendTo(nil, xml.Client)).Scan(&id)
+	id, err = tx.Insert(ctx, `INSERT INTO archive_stanza (at, sender, recipient, kind, size, holds, stanza) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		at, m.From.Bare().String(), m.To.Bare().String(), m.Kind, m.Stanza.Size(), int64(m.Holds), m.Stanza.AppendTo(nil, xml.Client))
 	if err != nil {
 		return 0, fmt.Errorf("archive: appending: %w", err)
 	}

@@ -181,21 +181,29 @@ func number(s string) bool {
 // pass. It runs for each key of each message, so it decodes nothing.
 func base64ed(s string) bool {
 	digits, pads := 0, 0
-	for _, c := range []byte(strings.TrimSpace(s)) {
-		switch {
-		case c == '\n', c == '\r':
+	s = strings.TrimSpace(s)
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case digit64[c]:
+			if pads > 0 {
+				return false
+			}
+			digits++
 		case c == '=':
 			pads++
-		case pads > 0:
-			return false
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '+', c == '/':
-			digits++
-		default:
+		case c != '\n' && c != '\r':
 			return false
 		}
 	}
 	return digits > 1 && digits%4 != 1 && (pads == 0 || pads <= 2 && (digits+pads)%4 == 0)
 }
+
+var digit64 = func() (t [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" {
+		t[c] = true
+	}
+	return t
+}()
 
 // armoured reports the body of an OpenPGP message: base64, and perhaps a line with its checksum.
 func armoured(s string) bool {
