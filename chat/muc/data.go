@@ -20,7 +20,7 @@ func (m *MUC) groups() records.Datum {
 		Datum: schedule.Datum{
 			Name:     "groups",
 			Category: schedule.Groups,
-			Tables:   []string{"muc_affiliation", "muc_room"},
+			Tables:   []string{"muc_affiliation", "muc_avatar", "muc_room"},
 			Fields: []schedule.Field{
 				{Name: "room", Meaning: "The address of the room."},
 				{Name: "affiliation", Meaning: "What the account is there: owner, admin or member; or outcast, banned."},

@@ -3,6 +3,7 @@ package muc
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"writ/chat/archive"
 	"writ/store"
@@ -29,6 +30,8 @@ func (m *MUC) atHost(ctx context.Context, e *feature.Envelope) {
 		payload = m.hostInfo()
 	case s.Type == stanza.Get && p.Is(nsItems, "query") && p.Attr("node") == "":
 		payload, err = m.hostItems(ctx, p)
+	case s.Type == stanza.Get && p.Is(nsSearch, "search") && m.c.Channels:
+		payload, err = m.search(ctx, e, p)
 	case p.Is(nsInfo, "query"), p.Is(nsItems, "query"):
 		err = stanza.ItemNotFound("there is no such node")
 	case s.Type == stanza.Get && p.Is(nsPing, "ping"):
@@ -62,8 +65,11 @@ func (m *MUC) back(e *feature.Envelope, s *stanza.Stanza) {
 func (m *MUC) hostInfo() []byte {
 	var b xml.Builder
 	b.Start(nsInfo, "query").Empty("", "identity", "category", "conference", "type", "text", "name", "Rooms")
-	for _, f := range []string{nsInfo, nsItems, NS, nsRSM, nsStable, nsSelfPing, nsOccupant, nsPing, archive.SID} {
+	for _, f := range []string{nsInfo, nsItems, NS, nsRSM, nsStable, nsSelfPing, nsOccupant, nsPing, archive.SID, nsCard, nsModerate, nsRetract} {
 		b.Empty("", "feature", "var", f)
+	}
+	if m.c.Channels { // without channels there is nothing to be found
+		b.Empty("", "feature", "var", nsSearch)
 	}
 	return b.Bytes()
 }
@@ -176,12 +182,12 @@ func (r *Room) info(_ context.Context, c *call) ([]byte, func(), error) {
 func (r *Room) features() []string {
 	o := r.options
 	pick := func(yes bool, a, b string) string { return map[bool]string{true: a, false: b}[yes] }
-	l := []string{nsInfo, nsItems, NS, nsStable, nsSelfPing, nsOccupant, nsPing, nsRegister, archive.SID, nsAbsent, NS + "#request",
+	l := []string{nsInfo, nsItems, NS, nsStable, nsSelfPing, nsOccupant, nsPing, nsRegister, archive.SID, nsAbsent, NS + "#request", nsCard, nsModerate, nsRetract,
 		pick(o.MembersOnly, "muc_membersonly", "muc_open"), pick(o.Moderated, "muc_moderated", "muc_unmoderated"),
 		pick(o.Anonymous, "muc_semianonymous", "muc_nonanonymous"), pick(o.Password != "", "muc_passwordprotected", "muc_unsecured"),
 		pick(o.Persistent, "muc_persistent", "muc_temporary"), pick(o.Public, "muc_public", "muc_hidden")}
 	if o.Archive && r.m.Keep > 0 {
-		l = append(l, nsMAM, nsMAM+"#extended")
+		l = append(l, nsMAM, nsMAM+"#extended", nsRetract+"#tombstone")
 	}
 	return l
 }
@@ -198,6 +204,9 @@ func (r *Room) roomInfo(b *xml.Builder, c *call) {
 	addField(b, "muc#roomconfig_changesubject", "boolean", "Participants change the subject", nil, bit(o.ChangeSubject))
 	addField(b, "muc#roomconfig_allowpm", "list-single", "Who sends private messages", nil, o.Private)
 	addField(b, "muc#maxhistoryfetch", "text-single", "Messages sent at entering, at most", nil, strconv.Itoa(min(o.History, r.m.c.History)))
+	if o.Avatar != "" && r.shows(c) {
+		addField(b, "muc#roominfo_avatarhash", "text-multi", "Hash of the picture", nil, strings.Fields(o.Avatar)...) // XEP-0486 §3.3
+	}
 	if o.Public && !o.MembersOnly || r.affiliation(c.from) >= Member || r.roleHere(c.from) > NoRole {
 		addField(b, "muc#roominfo_subject", "text-single", "Subject", nil, r.subject.text)
 		addField(b, "muc#roominfo_occupants", "text-single", "People in the room", nil, strconv.Itoa(len(r.order)))

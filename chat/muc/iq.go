@@ -30,15 +30,18 @@ type call struct {
 // roomRequests is the table of what a room answers. What is not in it is answered with service-unavailable.
 func roomRequests() map[requestKey]request {
 	return map[requestKey]request{
-		{stanza.Get, nsInfo, "query"}:     (*Room).info,
-		{stanza.Get, nsItems, "query"}:    (*Room).items,
-		{stanza.Get, nsPing, "ping"}:      (*Room).ping,
-		{stanza.Get, NSAdmin, "query"}:    (*Room).getList,
-		{stanza.Set, NSAdmin, "query"}:    (*Room).setList,
-		{stanza.Get, NSOwner, "query"}:    (*Room).getConfig,
-		{stanza.Set, NSOwner, "query"}:    (*Room).setConfig,
-		{stanza.Get, nsRegister, "query"}: (*Room).getRegistration,
-		{stanza.Set, nsRegister, "query"}: (*Room).setRegistration,
+		{stanza.Get, nsInfo, "query"}:        (*Room).info,
+		{stanza.Get, nsItems, "query"}:       (*Room).items,
+		{stanza.Set, nsModerate, "moderate"}: (*Room).moderate,
+		{stanza.Get, nsCard, "vCard"}:        (*Room).getCard,
+		{stanza.Set, nsCard, "vCard"}:        (*Room).setCard,
+		{stanza.Get, nsPing, "ping"}:         (*Room).ping,
+		{stanza.Get, NSAdmin, "query"}:       (*Room).getList,
+		{stanza.Set, NSAdmin, "query"}:       (*Room).setList,
+		{stanza.Get, NSOwner, "query"}:       (*Room).getConfig,
+		{stanza.Set, NSOwner, "query"}:       (*Room).setConfig,
+		{stanza.Get, nsRegister, "query"}:    (*Room).getRegistration,
+		{stanza.Set, nsRegister, "query"}:    (*Room).setRegistration,
 	}
 }
 
@@ -138,7 +141,7 @@ func (r *Room) showArchived(open bool) func(archive.Item) *stanza.Stanza {
 		}
 	}
 	return func(i archive.Item) *stanza.Stanza {
-		if !open || i.Sender.IsZero() {
+		if !open || i.Sender.IsZero() || i.Stanza.From.IsBare() { // what the room itself says has no sender to show
 			return i.Stanza
 		}
 		a := standing[i.Sender]

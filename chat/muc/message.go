@@ -19,7 +19,7 @@ const maxSubject = 4096
 
 // speak checks a message to all occupants (XEP-0045 §7.4, §8.1). It reports whether the message now waits for flush; if not it has been answered.
 func (r *Room) speak(ctx context.Context, j job) (waits bool) {
-	say, err := r.heard(j.e)
+	say, err := r.heard(ctx, j.e)
 	if err != nil {
 		r.refuse(j.e, err)
 		return false
@@ -30,7 +30,7 @@ func (r *Room) speak(ctx context.Context, j job) (waits bool) {
 }
 
 // heard makes of a client's message what is to be reflected, or says why it is not.
-func (r *Room) heard(e *feature.Envelope) (say, error) {
+func (r *Room) heard(ctx context.Context, e *feature.Envelope) (say, error) {
 	s := r.seats[e.From]
 	switch {
 	case !r.exists || r.locked && s == nil:
@@ -69,7 +69,9 @@ func (r *Room) heard(e *feature.Envelope) (say, error) {
 	v := archive.Judge(st.WithHead(st.From, st.To, st.ID, stanza.Normal)) // as if to a person: what it is does not depend on where it goes
 	w.keep = v.Archive && !topic && !r.locked
 	w.store = w.keep && r.options.Archive && r.m.Keep > 0
-	return w, nil
+	var err error
+	w.grave, err = r.takenBack(ctx, w)
+	return w, err
 }
 
 // reflected is a message as all occupants get it: their only difference is the head (XEP-0045 §7.4, XEP-0421 §3, XEP-0359 §3).
@@ -153,6 +155,11 @@ func (r *Room) store(batch []say) error {
 				return err
 			}
 			w.id = id
+			if w.grave != nil {
+				if err := r.m.Archive.Replace(ctx, tx, r.jid, w.grave.id, w.grave.stone); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
@@ -174,6 +181,9 @@ func (r *Room) spoken(batch []say, err error) {
 			r.subject = subject{*w.subject, w.sender.Bare(), w.nick, w.job.e.Time}
 		} else if w.keep {
 			r.keep(kept{stanza: st, sender: w.sender.Bare(), at: w.job.e.Time, id: w.id})
+		}
+		if w.grave != nil {
+			r.bury(*w.grave)
 		}
 		r.reflect(st)
 		r.toAbsent(w, st)

@@ -194,7 +194,7 @@ func (m *MUC) Host() jid.JID { return m.host }
 func (m *MUC) Feature() *feature.Feature {
 	return &feature.Feature{
 		Name:    "muc",
-		Specs:   []string{"XEP-0045", "XEP-0249", "XEP-0410", "XEP-0421"},
+		Specs:   []string{"XEP-0045", "XEP-0249", "XEP-0410", "XEP-0421", "XEP-0424", "XEP-0425", "XEP-0433", "XEP-0486"},
 		Schema:  schema,
 		Data:    m.data(),
 		Host:    &feature.Host{Domain: m.host, Take: m.take},

@@ -9,9 +9,10 @@ import (
 
 // pace bounds how fast one person enters rooms and changes nicknames: each is n presences for a room of n (XEP-0045 §14.6).
 type pace struct {
-	mu      sync.Mutex
-	entries map[jid.JID]*spent
-	renames map[jid.JID]*spent
+	mu       sync.Mutex
+	entries  map[jid.JID]*spent
+	renames  map[jid.JID]*spent
+	searches map[jid.JID]*spent
 }
 
 // spent is what a person has used of a minute's worth, and when that was counted.
@@ -32,6 +33,12 @@ func (p *pace) rename(who jid.JID, now time.Time, perMinute int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return take(&p.renames, who, now, perMinute, perMinute)
+}
+
+func (p *pace) search(who jid.JID, now time.Time, perMinute int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return take(&p.searches, who, now, perMinute, perMinute)
 }
 
 // take spends one. burst is how much may be spent at once.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"writ/store"
@@ -23,6 +24,8 @@ type Room struct {
 
 	queue   []job // guarded by m.mu, as is running
 	running bool
+
+	crowd atomic.Int32 // how many people are in it, for those who ask from outside
 
 	loaded  bool
 	exists  bool // it has been made
@@ -115,6 +118,7 @@ func (r *Room) work() {
 			r.safely(func() { r.begin(j) }, j)
 		}
 		r.safely(r.flush, job{})
+		r.crowd.Store(int32(len(r.order)))
 	}
 }
 
@@ -321,6 +325,7 @@ type say struct {
 	id      int64
 	subject *string // it changes the subject
 	nick    string
+	grave   *grave // of the message that it takes back
 }
 
 // stamp writes a time as XEP-0082 §3.2 does.

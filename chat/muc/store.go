@@ -115,7 +115,7 @@ func (m *MUC) writeSubject(ctx context.Context, tx *store.Tx, room string, s sub
 
 // wipe deletes a room with all that is kept of it: a room that is made later under the same name must not find any of it.
 func (m *MUC) wipe(ctx context.Context, tx *store.Tx, name string) error {
-	for _, table := range []string{"muc_affiliation", "muc_subject", "muc_room"} {
+	for _, table := range []string{"muc_affiliation", "muc_subject", "muc_avatar", "muc_room"} {
 		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE room = $1`, name); err != nil {
 			return fmt.Errorf("muc: deleting a room: %w", err)
 		}
