@@ -17,17 +17,20 @@ import (
 
 // bindFeatures is what is offered after sign-in (RFC 6120 §7.4).
 func (c *conn) bindFeatures() []string {
-	return append([]string{"<bind xmlns='" + stream.Bind + "'/>", "<session xmlns='" + stream.Session + "'><optional/></session>"}, c.boundFeatures()...)
+	return append([]string{"<bind xmlns='" + stream.Bind + "'/>", "<session xmlns='" + stream.Session + "'><optional/></session>"}, c.boundFeatures(false)...)
 }
 
-// boundFeatures is what is left to be offered to a client that has bound.
-func (c *conn) boundFeatures() []string {
+// boundFeatures is what is left to be offered to a client that has bound. Stream management that is on already is not: xmpp.js would
+// try to resume the session that it has just been given.
+func (c *conn) boundFeatures(managed bool) []string {
 	s := c.srv
-	out := []string{
-		"<sm xmlns='" + stream.Managed + "'/>",
-		"<csi xmlns='" + stream.State + "'/>",
-		stream.LimitsFeature(s.c.MaxStanza, int(s.c.Idle.Std()*3/2/time.Second)),
+	var out []string
+	if !managed {
+		out = append(out, "<sm xmlns='"+stream.Managed+"'/>")
 	}
+	out = append(out,
+		"<csi xmlns='"+stream.State+"'/>",
+		stream.LimitsFeature(s.c.MaxStanza, int(s.c.Idle.Std()*3/2/time.Second)))
 	for _, f := range s.p.Router.Features() {
 		out = append(out, f.Disco.Stream...)
 	}

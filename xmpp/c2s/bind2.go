@@ -66,7 +66,7 @@ func (c *conn) complete(a *attempt) {
 	}
 	c.admit()
 	c.tell(success(s.JID, failed, bound))
-	c.tell(stream.AppendFeatures(nil, c.ws != nil, c.boundFeatures()...))
+	c.tell(stream.AppendFeatures(nil, c.ws != nil, c.boundFeatures(s.managed())...))
 	c.begin(s)
 }
 
