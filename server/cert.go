@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -33,10 +34,10 @@ func (h *House) openData(context.Context) (err error) {
 	if h.TLS != nil {
 		return nil
 	}
-	c := &certificate{clock: h.Clock, cert: h.Config.TLS.Certificate, key: h.Config.TLS.Key}
+	c := &certificate{clock: h.Clock, log: h.Log, cert: h.Config.TLS.Certificate, key: h.Config.TLS.Key}
 	if c.cert == "" {
-		c.cert, c.key = h.Config.inData("tls", "cert.pem"), h.Config.inData("tls", "key.pem")
-		if err := ownCertificate(c.cert, c.key, h.Domain.ASCII(), h.Clock.Now()); err != nil {
+		c.cert, c.key, c.own = h.Config.inData("tls", "cert.pem"), h.Config.inData("tls", "key.pem"), h.Domain.ASCII()
+		if err := ownCertificate(c.cert, c.key, c.own, h.Clock.Now()); err != nil {
 			return err
 		}
 	}
@@ -50,28 +51,63 @@ func (h *House) openData(context.Context) (err error) {
 // certificate is a pair of files that is read again when it changes, so that a renewal needs no restart.
 type certificate struct {
 	clock     clock.Clock
+	log       *slog.Logger
 	cert, key string
+	own       string // the domain, if the certificate is of our own making: then it is renewed here
 
 	mu      sync.Mutex
 	pair    *tls.Certificate
-	changed time.Time // of the file that pair came from
+	changed [2]time.Time // of the files that pair came from
 	looked  time.Time
+	renewed time.Time // when a renewal was last tried
 }
 
-// lookEvery is how often a handshake looks at the file.
-const lookEvery = time.Minute
+// lookEvery is how often a handshake looks at the files, and renewEvery how often a renewal of our own certificate is tried.
+const (
+	lookEvery  = time.Minute
+	renewEvery = time.Hour
+)
 
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := c.clock.Now(); now.Sub(c.looked) >= lookEvery {
 		c.looked = now
-		if st, err := os.Stat(c.cert); err == nil && !st.ModTime().Equal(c.changed) {
+		c.renew(now)
+		if c.differ() {
 			// A half-written pair is no reason to fail handshakes: the old one serves on until both files fit.
 			_ = c.read()
 		}
 	}
 	return c.pair, nil
+}
+
+// renew makes a new certificate of our own when the old one ends soon. A handshake asks for it, which is when it is needed. mu is held.
+func (c *certificate) renew(now time.Time) {
+	if c.own == "" || now.Sub(c.renewed) < renewEvery {
+		return
+	}
+	c.renewed = now
+	if err := ownCertificate(c.cert, c.key, c.own, now); err != nil && c.log != nil {
+		c.log.Error("the server's own certificate was not renewed", "room", "server", "err", err)
+	}
+}
+
+// differ reports that one of the files is not the one that was read: a key may be written after its certificate.
+func (c *certificate) differ() bool {
+	now, err := c.times()
+	return err == nil && now != c.changed
+}
+
+func (c *certificate) times() (t [2]time.Time, err error) {
+	for i, name := range []string{c.cert, c.key} {
+		st, err := os.Stat(name)
+		if err != nil {
+			return t, fmt.Errorf("the certificate: %w", err)
+		}
+		t[i] = st.ModTime()
+	}
+	return t, nil
 }
 
 func (c *certificate) load() error {
@@ -82,15 +118,15 @@ func (c *certificate) load() error {
 }
 
 func (c *certificate) read() error {
-	st, err := os.Stat(c.cert)
+	at, err := c.times()
 	if err != nil {
-		return fmt.Errorf("the certificate: %w", err)
+		return err
 	}
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
 		return fmt.Errorf("the certificate %s with the key %s: %w", c.cert, c.key, err)
 	}
-	c.pair, c.changed = &pair, st.ModTime()
+	c.pair, c.changed = &pair, at
 	return nil
 }
 

@@ -92,6 +92,7 @@ func (c TLSConfig) Check() error {
 type HTTPConfig struct {
 	Listen    []string `toml:"listen" doc:"Addresses for HTTP without TLS, behind a proxy or on localhost."`
 	ListenTLS []string `toml:"listen_tls" doc:"Addresses for HTTPS."`
+	XMPP      bool     `toml:"xmpp" doc:"Serve XMPP on the HTTPS addresses too, to apps that ask for it by ALPN (XEP-0368): one port through every firewall."`
 	Console   string   `toml:"console" doc:"Address of the operator's pages, over TLS with the domain's certificate; loopback, or inside a private network. Empty: none."`
 	// ConsoleURL is what passkeys know of the console, so it cannot be guessed behind a tunnel or a proxy.
 	ConsoleURL string `toml:"console_url" doc:"How the operator's browser reaches console, such as https://console.example.org. Empty: https, the served domain and the console's port."`

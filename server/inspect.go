@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,9 @@ func Inspect(ctx context.Context, c Config) (lines []string, err error) {
 		return lines, err
 	}
 	say("database: %d migrations pending", len(steps))
+	for _, r := range c.records() {
+		say("dns: %s", r)
+	}
 	if c.TLS.Certificate != "" {
 		if err := (&certificate{cert: c.TLS.Certificate, key: c.TLS.Key}).read(); err != nil {
 			return lines, err
@@ -36,6 +40,25 @@ func Inspect(ctx context.Context, c Config) (lines []string, err error) {
 		say("certificate: %s fits its key", c.TLS.Certificate)
 	}
 	return lines, nil
+}
+
+// records are the SRV records by which apps find what the configuration listens on (RFC 6120 §3.2.1, XEP-0368 §3); HOST stands for the machine's name.
+func (c Config) records() (out []string) {
+	add := func(service string, weight int, listen []string) {
+		for _, a := range listen {
+			host, port, err := net.SplitHostPort(a)
+			if ip := net.ParseIP(host); err != nil || port == "0" || ip != nil && ip.IsLoopback() {
+				continue
+			}
+			out = append(out, fmt.Sprintf("_%s._tcp.%s. SRV %d 5 %s HOST.", service, c.Domain, weight, port))
+		}
+	}
+	add("xmpp-client", 0, c.XMPP.Listen)
+	add("xmpps-client", 0, c.XMPP.ListenTLS)
+	if c.HTTP.XMPP {
+		add("xmpps-client", 10, c.HTTP.ListenTLS)
+	}
+	return out
 }
 
 // Pending tells which migrations a start with this configuration would apply.

@@ -120,16 +120,20 @@ func (h *House) parts(at *Addresses, failed func(name string, err error)) []part
 	}
 	public := h.httpHandler()
 	for _, a := range h.Config.HTTP.Listen {
-		list = append(list, h.httpListener(a, false, public, func(n net.Addr) { at.HTTP = append(at.HTTP, n) }, failed))
+		list = append(list, h.httpListener(a, plainHTTP, public, func(n net.Addr) { at.HTTP = append(at.HTTP, n) }, failed))
 	}
 	for _, a := range h.Config.HTTP.ListenTLS {
-		list = append(list, h.httpListener(a, true, public, func(n net.Addr) { at.HTTPS = append(at.HTTPS, n) }, failed))
+		list = append(list, h.httpListener(a, publicHTTPS, public, func(n net.Addr) { at.HTTPS = append(at.HTTPS, n) }, failed))
 	}
 	if a := h.Config.HTTP.Console; a != "" {
-		list = append(list, h.httpListener(a, !h.Dev, h.console, func(n net.Addr) { at.Console = n }, failed))
+		kind := consoleHTTPS
+		if h.Dev {
+			kind = internalHTTP
+		}
+		list = append(list, h.httpListener(a, kind, h.console, func(n net.Addr) { at.Console = n }, failed))
 	}
 	if a := h.Config.HTTP.Internal; a != "" {
-		list = append(list, h.httpListener(a, false, h.internalHandler(), func(n net.Addr) { at.Internal = n }, failed))
+		list = append(list, h.httpListener(a, internalHTTP, h.internalHandler(), func(n net.Addr) { at.Internal = n }, failed))
 	}
 	return list
 }
@@ -175,10 +179,22 @@ func tcpListener(name, address string, at *[]net.Addr, serve func(net.Listener) 
 	}
 }
 
-func (h *House) httpListener(address string, tls bool, handler http.Handler, at func(net.Addr), failed func(string, error)) part {
+// httpKind is who is behind a listener for HTTP.
+type httpKind uint8
+
+const (
+	internalHTTP httpKind = iota // the machine itself
+	consoleHTTPS                 // the operator
+	plainHTTP                    // a proxy that ends TLS, or this machine
+	publicHTTPS
+)
+
+func (h *House) httpListener(address string, kind httpKind, handler http.Handler, at func(net.Addr), failed func(string, error)) part {
 	name := "http " + address
 	s := h.httpServer(handler)
-	s.RegisterOnShutdown(h.C2S.EndHTTP)
+	if kind == plainHTTP || kind == publicHTTPS {
+		s.RegisterOnShutdown(h.C2S.EndHTTP)
+	}
 	return part{name,
 		func(ctx context.Context) error {
 			l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
@@ -186,9 +202,12 @@ func (h *House) httpListener(address string, tls bool, handler http.Handler, at 
 				return err
 			}
 			at(l.Addr())
+			if kind == plainHTTP || kind == publicHTTPS {
+				l = h.C2S.Front(l, kind == publicHTTPS && h.Config.HTTP.XMPP)
+			}
 			go func() {
 				var err error
-				if tls {
+				if kind == publicHTTPS || kind == consoleHTTPS {
 					err = s.ServeTLS(l, "", "")
 				} else {
 					err = s.Serve(l)

@@ -107,6 +107,8 @@ type Server struct {
 	gate    gate
 	ends    ends
 	proxies []netip.Prefix
+	fronts  []netip.Prefix // from which the PROXY protocol is required
+	looks   chan struct{}  // a place for each connection whose first bytes are looked at
 	inline  []feature.Inline
 
 	mu        sync.Mutex
@@ -150,6 +152,14 @@ func New(c Config, p Parts) (*Server, error) {
 		}
 		s.proxies = append(s.proxies, n)
 	}
+	for _, x := range c.ProxyProtocol {
+		n, err := parsePrefix(x)
+		if err != nil {
+			return nil, fmt.Errorf("c2s: reading proxy_protocol: %w", err)
+		}
+		s.fronts = append(s.fronts, n)
+	}
+	s.looks = make(chan struct{}, maxFronted)
 	s.m = newMetrics(p.Metrics)
 	s.inline = p.Router.Inline()
 	if s.p.ResourceKey == nil {
@@ -255,6 +265,25 @@ func (s *Server) isClosed() bool {
 // ServeConn serves one connection, which may be a pipe, and returns at once.
 func (s *Server) ServeConn(nc net.Conn, k Kind) {
 	peer := peerOf(nc)
+	if !s.proxied(peer.Addr()) {
+		s.serve(nc, k, peer, nil)
+		return
+	}
+	s.look(func() {
+		defer func() { <-s.looks }()
+		peer, err := behind(nc, peer)
+		if err != nil {
+			s.m.refused.Inc()
+			s.log.Debug("a load balancer sent no header", "err", err)
+			nc.Close()
+			return
+		}
+		s.serve(nc, k, peer, nil)
+	}, nc)
+}
+
+// serve serves a connection from a client of that address, which has sent first already.
+func (s *Server) serve(nc net.Conn, k Kind, peer netip.AddrPort, first []byte) {
 	if !s.gate.enter(peer.Addr()) { // XEP-0205: refused without a word
 		s.m.refused.Inc()
 		nc.Close()
@@ -266,7 +295,11 @@ func (s *Server) ServeConn(nc net.Conn, k Kind) {
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 3})
 		if sk, err := s.poll.get().adopt(t, c.ready); err == nil {
 			c.nc, c.park = sk, sk
+			sk.preload(first)
 		}
+	}
+	if c.park == nil && len(first) > 0 {
+		c.nc = &fronted{Conn: nc, peer: peer, first: first}
 	}
 	c.in = c.nc
 	if !s.enter(c) {

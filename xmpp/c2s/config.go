@@ -29,6 +29,7 @@ type Config struct {
 	BOSH          string   `toml:"bosh" doc:"Address of BOSH as apps reach it, for host-meta (XEP-0156). Empty: made like that of the WebSocket."`
 	Origins       []string `toml:"origins" doc:"Web origins whose pages may use the WebSocket and BOSH, such as https://chat.example.org. The server's own is always allowed."`
 	Proxies       []string `toml:"proxies" doc:"Addresses of reverse proxies (CIDR) that end TLS and whose X-Forwarded-For is believed."`
+	ProxyProtocol []string `toml:"proxy_protocol" doc:"Addresses of load balancers (CIDR) that send the PROXY protocol, version 1 or 2, on every listener but the internal one. From there it is required, from elsewhere it is not understood."`
 	InsecureLogin bool     `toml:"insecure_login" doc:"Lets clients sign in without TLS. For conformance suites alone."`
 }
 
@@ -78,6 +79,11 @@ func (c Config) Check() error {
 	for _, p := range c.Proxies {
 		if _, err := parsePrefix(p); err != nil {
 			return config.Invalid("proxies", p, "addresses or networks such as 10.0.0.0/8")
+		}
+	}
+	for _, p := range c.ProxyProtocol {
+		if _, err := parsePrefix(p); err != nil {
+			return config.Invalid("proxy_protocol", p, "addresses or networks such as 10.0.0.0/8")
 		}
 	}
 	d := c.orDefault()

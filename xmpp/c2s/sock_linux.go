@@ -115,6 +115,14 @@ func (p *poller) adopt(c *net.TCPConn, ready func()) (*sock, error) {
 	return s, nil
 }
 
+// preload gives Read what another reader has taken from the connection: at most a buffer's worth.
+func (s *sock) preload(p []byte) {
+	if len(p) > 0 {
+		s.buf = pool.get()
+		s.r, s.w = 0, copy(*s.buf, p)
+	}
+}
+
 // errWait is what Read says when nothing has arrived. It is temporary, so that crypto/tls keeps its state and can be asked again.
 type waitError struct{}
 

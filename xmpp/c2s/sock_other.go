@@ -22,6 +22,7 @@ func (p *poller) adopt(*net.TCPConn, func()) (*sock, error) {
 type sock struct{ net.Conn }
 
 func (s *sock) park(bool)         {}
+func (s *sock) preload([]byte)    {}
 func (s *sock) CloseWrite() error { return nil }
 
 var errWait = errors.New("c2s: nothing has arrived")
