@@ -10,6 +10,7 @@ import (
 
 	"writ/chat/administration"
 	"writ/chat/e2ee"
+	"writ/chat/muc"
 	"writ/chat/roster"
 	"writ/clock"
 	"writ/config"
@@ -62,6 +63,8 @@ func (c Config) forProfile() (Config, error) {
 	c.S2S.Mode, c.S2S.Services = s2s.Off, nil // who registers as they like must reach nobody else
 	c.E2EE = e2ee.Config{Mode: e2ee.Off}
 	c.Pace.Strangers, c.Pace.Requests = unlimited, unlimited
+	c.Rooms.Channels, c.Rooms.Instant, c.Rooms.PerPerson = true, muc.Channel, unlimited // suites expect rooms that anyone may enter
+	c.Rooms.Joins, c.Rooms.Nicks = unlimited/4, unlimited/4
 	if c.Accounts.Iterations == 0 {
 		c.Accounts.Iterations = sasl.MinIterations // suites sign in hundreds of times
 	}

@@ -184,7 +184,7 @@ func (h *House) Asleep(full jid.JID) bool {
 func settings(data string) server.Config {
 	c := server.DefaultConfig()
 	c.Domain, c.Data = Domain, data
-	c.E2EE.Mode = e2ee.Off // so that scripts can say in clear what they mean; those about encryption set it
+	c.E2EE.Mode = e2ee.Off  // so that scripts can say in clear what they mean; those about encryption set it
 	c.Rooms.Channels = true // so that scripts of rooms can have any kind; those about private groups set it
 	c.XMPP.Listen = []string{"127.0.0.1:0"}
 	c.XMPP.ListenTLS = []string{"127.0.0.1:0"}
