@@ -115,7 +115,7 @@ func (w *World) Certify(t testing.TB, name string, change func(*x509.Certificate
 func (w *World) Living(t testing.TB, domain string) Option {
 	return func(o *server.Options) {
 		o.Config.Domain = domain
-		cert, key := w.Certify(t, domain, nil)
+		cert, key := w.Certify(t, domain, func(c *x509.Certificate) { c.DNSNames = []string{domain, "*." + domain} }) // and of its services
 		o.Config.TLS.Certificate, o.Config.TLS.Key = cert, key
 		o.Config.S2S = s2s.Config{Mode: s2s.On, Roots: w.Root, Networks: []string{"127.0.0.0/8"},
 			Listen: []string{"127.0.0.1:0"}, ListenTLS: []string{"127.0.0.1:0"}, PerAddress: -1}
@@ -133,9 +133,11 @@ func (w *World) Join(t testing.TB, db *store.DB, domain string, options ...Optio
 
 // Enter makes a running house found.
 func (w *World) Enter(h *House) {
-	domain := h.Domain.ASCII()
-	w.Point("_xmpp-server._tcp."+domain, locate.Service{Host: domain, Port: port(h.At.Peers[0]), Weight: 1})
-	w.Place(domain, netip.MustParseAddr("127.0.0.1"))
+	for _, host := range h.Router.Hosts() {
+		domain := host.ASCII()
+		w.Point("_xmpp-server._tcp."+domain, locate.Service{Host: domain, Port: port(h.At.Peers[0]), Weight: 1})
+		w.Place(domain, netip.MustParseAddr("127.0.0.1"))
+	}
 }
 
 func port(a net.Addr) uint16 { return a.(*net.TCPAddr).AddrPort().Port() }

@@ -104,6 +104,9 @@ func (p *Pace) Feature() *feature.Feature {
 // screen counts what begins a conversation.
 func (p *Pace) screen(ctx context.Context, e *feature.Envelope) error {
 	s := e.Stanza
+	if e.Session == nil && !e.Server && !p.Router.Local(e.From) && !p.Router.Hosted(e.From) {
+		return p.foreign(ctx, e)
+	}
 	if e.Session == nil || e.To.Local() == "" || e.To.Bare() == e.From.Bare() {
 		return nil
 	}
@@ -134,6 +137,59 @@ func (p *Pace) screen(ctx context.Context, e *feature.Envelope) error {
 		return stanza.PolicyViolation(fmt.Sprintf("you have written to many people who are not your contacts: at most %d in a minute", p.c.Strangers)).WithType(stanza.Wait)
 	}
 	return nil
+}
+
+// perDomain is how many people of one other server together may begin conversations, in people who do so as fast as they may: an address there
+// costs nothing.
+const perDomain = 10
+
+// foreign counts what begins a conversation from another server, for its sender and for the server. Who is in the contact list of the addressee
+// is no stranger.
+func (p *Pace) foreign(ctx context.Context, e *feature.Envelope) error {
+	s := e.Stanza
+	if !p.Router.Local(e.To) || e.To.Local() == "" {
+		return nil
+	}
+	from, to := e.From.Bare(), e.To.Bare()
+	switch {
+	case s.Kind == stanza.Presence && s.Type == stanza.Subscribe:
+		if !p.takes(from, from.Domain(), jid.JID{}, p.c.Requests) {
+			p.refused.WithLabelValues("foreign-request").Inc()
+			return feature.Drop // an error would be for a person who sees only that the request is not answered
+		}
+	case s.Kind == stanza.Message && s.Type != stanza.Groupchat && s.Type != stanza.TypeError:
+		if p.talks(from, to) {
+			return nil
+		}
+		known, err := p.Contacts.Knows(ctx, to, from)
+		if err != nil {
+			return fmt.Errorf("pace: looking for a contact: %w", err)
+		}
+		if known {
+			p.note(from, to)
+			return nil
+		}
+		if !p.takes(from, from.Domain(), to, p.c.Strangers) {
+			p.refused.WithLabelValues("foreign-message").Inc()
+			return stanza.PolicyViolation(fmt.Sprintf("you have written to many people here who do not know you: at most %d in a minute", p.c.Strangers)).WithType(stanza.Wait)
+		}
+	}
+	return nil
+}
+
+// takes spends one from the bucket of a sender elsewhere and one from that of its server.
+func (p *Pace) takes(from, domain, to jid.JID, perMinute int) bool {
+	if !p.take(from, to) {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.of(domain)
+	b := &d.strangers
+	if to.IsZero() {
+		b = &d.requests
+	}
+	return b.take(d.last, perMinute*perDomain)
 }
 
 // talks reports whether the two talk already, and that they do now.
