@@ -21,6 +21,8 @@ type adminCommand struct {
 	User   userCommand   `cmd:"" help:"Make, change and delete accounts."`
 	Staff  staffCommand  `cmd:"" help:"Add the first people of the desk."`
 	Report reportCommand `cmd:"" help:"Correct a published report."`
+
+	Federation federationCommand `cmd:"" help:"Show the connections with other servers, and what waits for them."`
 }
 
 // withHouse runs f on the house and closes it.

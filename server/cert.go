@@ -149,7 +149,7 @@ func ownCertificate(certFile, keyFile, domain string, now time.Time) error {
 	}
 	names := []string{domain}
 	if domain != "localhost" {
-		names = append(names, "localhost")
+		names = append(names, "*."+domain, "localhost") // the domain's services too
 	}
 	t := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: domain, Organization: []string{"Writ's own certificate"}},

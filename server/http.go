@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"io"
 	"log"
 	"log/slog"
@@ -45,6 +46,10 @@ func (h *House) httpHandler() http.Handler {
 func (h *House) internalHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", h.Metrics.Handler())
+	mux.HandleFunc("GET /federation", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(h.S2S.Peers()) // an error is the reader's going away
+	})
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-h.DB.Failed():

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"writ/xmpp/c2s"
+	"writ/xmpp/s2s"
 )
 
 // part is something that is started and stopped. Parts stop in the reverse order of their start.
@@ -38,6 +39,11 @@ func (h *House) Run(ctx context.Context, ready func(Addresses)) error {
 			}
 		}
 	})
+	if h.Config.S2S.Mode != s2s.Off {
+		for _, host := range h.S2S.Uncovered(h.Router.Hosts()) {
+			h.Log.Warn("the certificate does not hold the name of a served host: other servers will refuse it", "room", "server", "host", host.String())
+		}
+	}
 	began := h.Clock.Now()
 	var started []part
 	var err error
@@ -112,11 +118,13 @@ func (h *House) parts(at *Addresses, failed func(name string, err error)) []part
 	for _, a := range h.Config.XMPP.ListenTLS {
 		list = append(list, h.xmppListener(a, c2s.DirectTLS, &at.XMPPTLS, failed))
 	}
-	for _, a := range h.Config.S2S.Listen {
-		list = append(list, h.peerListener(a, false, &at.Peers, failed))
-	}
-	for _, a := range h.Config.S2S.ListenTLS {
-		list = append(list, h.peerListener(a, true, &at.PeersTLS, failed))
+	if c := h.Config.S2S; c.Mode != s2s.Off || len(c.Services) > 0 { // nobody may come in otherwise
+		for _, a := range c.Listen {
+			list = append(list, h.peerListener(a, false, &at.Peers, failed))
+		}
+		for _, a := range c.ListenTLS {
+			list = append(list, h.peerListener(a, true, &at.PeersTLS, failed))
+		}
 	}
 	public := h.httpHandler()
 	for _, a := range h.Config.HTTP.Listen {

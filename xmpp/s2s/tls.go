@@ -99,6 +99,29 @@ func (l *link) shakeIn(config *tls.Config) error {
 	return nil
 }
 
+// Uncovered gives those of the hosts that our own certificate does not prove: other servers will refuse streams with them.
+func (s *Server) Uncovered(hosts []jid.JID) (out []jid.JID) {
+	for _, h := range hosts {
+		c, err := pick(&tls.ClientHelloInfo{ServerName: h.ASCII(), SupportedVersions: []uint16{tls.VersionTLS13}}, s.p.TLS.GetCertificate, s.p.TLS.Certificates)
+		if err != nil || c == nil || len(c.Certificate) == 0 {
+			out = append(out, h)
+			continue
+		}
+		leaf := c.Leaf
+		if leaf == nil {
+			leaf, err = x509.ParseCertificate(c.Certificate[0])
+		}
+		if err == nil {
+			var ids identities
+			if ids, err = identitiesOf(leaf); err == nil && ids.hold(h) {
+				continue
+			}
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
 // errUntrusted says that the peer's certificate does not prove its name.
 var errUntrusted = errors.New("s2s: the server's certificate does not prove its name")
 

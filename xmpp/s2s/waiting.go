@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"writ/records"
@@ -174,6 +175,40 @@ func (s *Server) after(ctx context.Context, e *feature.Envelope) {
 			e.Session.Out.Push(reply.WithTo(e.Session.JID))
 		}
 	}
+}
+
+// Waiting is what waits on disk for one domain, also for a server that is down.
+type Waiting struct {
+	Domain   string
+	Messages int
+	Oldest   time.Time
+}
+
+// Waiting lists what waits on disk, by domain. A command beside a running server may ask.
+func (s *Server) Waiting(ctx context.Context) ([]Waiting, error) {
+	r, err := s.p.DB.Query(ctx, `SELECT peer, at FROM s2s_message WHERE fault = '' ORDER BY at`)
+	if err != nil {
+		return nil, fmt.Errorf("s2s: reading what waits: %w", err)
+	}
+	defer r.Close()
+	at := map[string]int{}
+	var out []Waiting
+	for r.Next() {
+		var peer string
+		var t int64
+		if err := r.Scan(&peer, &t); err != nil {
+			return nil, fmt.Errorf("s2s: reading what waits: %w", err)
+		}
+		domain := peer[strings.IndexByte(peer, '@')+1:]
+		i, ok := at[domain]
+		if !ok {
+			i = len(out)
+			at[domain] = i
+			out = append(out, Waiting{Domain: domain, Oldest: store.FromTime(t)})
+		}
+		out[i].Messages++
+	}
+	return out, r.Err()
 }
 
 // waitingLog is what the queue says of a message.
