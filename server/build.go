@@ -18,6 +18,7 @@ import (
 	"writ/account"
 	"writ/chat/bulletin"
 	"writ/chat/muc"
+	"writ/chat/roster"
 	"writ/clock"
 	"writ/desk"
 	"writ/desk/registry"
@@ -70,6 +71,7 @@ type House struct {
 	S2S      *s2s.Server
 	Sessions *session.Sessions
 
+	contacts  *roster.Roster        // of the accounts
 	newcomers c2s.Newcomers         // whom c2s asks before sign-in
 	key       *tlog.Key             // signs the log and the manifests
 	pages     http.Handler          // of all faces but the operator's

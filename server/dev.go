@@ -15,6 +15,8 @@ import (
 
 	"writ/account"
 	"writ/config"
+	"writ/store"
+	"writ/xmpp/jid"
 	"writ/xmpp/s2s"
 )
 
@@ -69,14 +71,21 @@ func (h *House) Sample(ctx context.Context) (*Sample, error) {
 			return nil, fmt.Errorf("server: %s: %w", file, err)
 		}
 	}
+	made := false
 	for _, name := range devPeople {
 		if s.Passwords[name] != "" {
 			continue
 		}
+		made = true
 		s.Passwords[name] = strings.ToLower(rand.Text()[:16])
 		_, err := h.Accounts.Create(ctx, account.New{Local: name, Password: s.Passwords[name], Name: strings.ToUpper(name[:1]) + name[1:]})
 		if err != nil {
 			return nil, fmt.Errorf("server: making %s: %w", name, err)
+		}
+	}
+	if made {
+		if err := h.DB.Write(ctx, func(tx *store.Tx) error { return h.sampleFriends(ctx, tx) }); err != nil {
+			return nil, fmt.Errorf("server: making contacts: %w", err)
 		}
 	}
 	if err := h.sampleStaff(ctx); err != nil {
@@ -91,6 +100,19 @@ func (h *House) Sample(ctx context.Context) (*Sample, error) {
 
 // devPeople are the sample people.
 var devPeople = []string{"alice", "bob"}
+
+// sampleFriends makes the sample people each other's contacts, so that they can write to each other at once.
+func (h *House) sampleFriends(ctx context.Context, tx *store.Tx) error {
+	var who []jid.JID
+	for _, name := range devPeople {
+		j, err := jid.New(name, h.Domain.Domain().String(), "")
+		if err != nil {
+			return err
+		}
+		who = append(who, j)
+	}
+	return h.contacts.Befriend(ctx, tx, who[0], who[1])
+}
 
 // Text is what writ dev prints when it is ready: every address, as localhost, where passkeys work.
 func (s *Sample) Text(at Addresses) string {

@@ -36,6 +36,7 @@ func (h *House) chatRooms() []*feature.Feature {
 	blocks := blocking.New(h.Config.Blocking, blocking.Parts{DB: h.DB, Router: h.Router, Log: h.Log})
 	contacts := roster.New(h.Config.Roster, roster.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Blocker: blocks, Inviter: h.Accounts})
 	h.Accounts.OnJoin(contacts.Befriend)
+	h.contacts = contacts
 	seen := presence.New(presence.Parts{Router: h.Router, Log: h.Log, Contacts: contacts, Blocker: blocks, Seen: h.Records.Keeper})
 	contacts.Share(seen)
 	blocks.Cover(seen)
