@@ -116,7 +116,7 @@ func (c *Client) Write(s string) {
 
 // WriteAll sends elements without waiting for anything between them: over TCP as one write.
 func (c *Client) WriteAll(parts ...string) {
-	if c.ws == nil {
+	if !c.framed() {
 		c.Write(strings.Join(parts, ""))
 		return
 	}
