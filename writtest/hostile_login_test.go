@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"writ/account"
 	"writ/config"
 	"writ/server"
 	"writ/store/storetest"
@@ -75,6 +76,15 @@ func TestHostileLogin(t *testing.T) {
 		{name: "PLUS with an unknown binding", send: auth("SCRAM-SHA-256-PLUS", "p=frob,,n=mallory,r=abcdefgh"), want: "F:not-authorized"},
 		{name: "compress before login", send: "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>", want: "failed:unsupported-method"},
 		{name: "bind before login", send: "<iq xmlns='jabber:client' type='set' id='1'><bind xmlns='" + nsBind + "'/></iq>", want: "S:not-authorized"},
+		{name: "registration without an invitation", send: newcomer("set", "<username>eve</username><password>a long password</password>"), want: "E:not-allowed"},
+		{name: "the fields without an invitation", send: newcomer("get", ""), want: "E:not-allowed"},
+		{name: "deletion before login", send: newcomer("set", "<remove/>"), want: "E:unexpected-request"},
+		{name: "a guessed token", send: "<iq xmlns='jabber:client' type='set' id='1'><preauth xmlns='urn:xmpp:pars:0' token='guess'/></iq>", want: "E:item-not-found"},
+		{name: "a token of 1 MiB", send: "<iq xmlns='jabber:client' type='set' id='1'><preauth xmlns='urn:xmpp:pars:0' token='" + strings.Repeat("A", 1<<20) + "'/></iq>", want: "S:policy-violation", ws: "W:1009"},
+		{name: "registration with two payloads", send: "<iq xmlns='jabber:client' type='set' id='1'><query xmlns='jabber:iq:register'/><x xmlns='urn:x'/></iq>", want: "E:bad-request"},
+		{name: "registration at another address", send: "<iq xmlns='jabber:client' type='set' id='1' to='mallory@" + Domain + "'><query xmlns='jabber:iq:register'/></iq>", want: "S:not-authorized"},
+		{name: "registration as an answer", send: "<iq xmlns='jabber:client' type='result' id='1'><query xmlns='jabber:iq:register'/></iq>", want: "S:not-authorized"},
+		{name: "registration before TLS", at: clear, only: "TCP", send: newcomer("set", "<username>eve</username><password>a long password</password>"), want: "S:not-authorized"},
 		{name: "enable before login", send: "<enable xmlns='" + nsSM + "'/>", want: "S:not-authorized"},
 		{name: "resume before login", send: "<resume xmlns='" + nsSM + "' previd='x' h='0'/>", want: "S:not-authorized"},
 		{name: "starttls inside TLS", only: "TCP", send: "<starttls xmlns='" + nsTLS + "'/>", want: "failed:"},
@@ -97,6 +107,53 @@ func TestHostileLogin(t *testing.T) {
 		corpus = append(corpus, h)
 	}
 	runHostile(t, corpus)
+}
+
+func newcomer(kind, fields string) string {
+	return "<iq xmlns='jabber:client' type='" + kind + "' id='1'><query xmlns='jabber:iq:register'>" + fields + "</query></iq>"
+}
+
+// Row 52: who registers without an invitation, or guesses tokens, loses the stream, and after a while the address is told to wait. Passwords and
+// tokens are counted together.
+func TestRegistrationFlood(t *testing.T) {
+	t.Parallel()
+	h, w := loginHouse(t, func(c *server.Config) { c.XMPP.Failures = 6 })
+	token, _, err := h.Accounts.Invite(t.Context(), account.Invitation{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guess := "<iq type='set' id='1'><preauth xmlns='urn:xmpp:pars:0' token='guess'/></iq>"
+	first := h.Dial(t, TCP)
+	if _, err := first.Secure(); err != nil {
+		t.Fatal(err)
+	}
+	for i, condition := range []string{"item-not-found", "not-allowed", "item-not-found", "not-allowed"} {
+		send := guess
+		if condition == "not-allowed" {
+			send = newcomer("set", "<username>eve</username><password>a long password</password>")
+		}
+		if e := ask(t, first, send); e.Child(xml.Client, "error").Child("urn:ietf:params:xml:ns:xmpp-stanzas", condition) == nil {
+			t.Errorf("attempt %d: %s", i+1, e.AppendTo(nil, ""))
+		}
+	}
+	if e, err := first.Next(); err != nil || e.Child("urn:ietf:params:xml:ns:xmpp-streams", "policy-violation") == nil {
+		t.Errorf("the stream goes on: %v %v", e, err)
+	}
+	c := h.Dial(t, TCP)
+	if _, err := c.Secure(); err != nil {
+		t.Fatal(err)
+	}
+	for i, condition := range []string{"item-not-found", "item-not-found", "resource-constraint"} {
+		e := ask(t, c, guess)
+		failure := e.Child(xml.Client, "error")
+		if failure.Child("urn:ietf:params:xml:ns:xmpp-stanzas", condition) == nil || (condition == "resource-constraint") != (failure.Attr("type") == "wait") {
+			t.Errorf("attempt %d on the second stream: %s", i+1, e.AppendTo(nil, ""))
+		}
+	}
+	if e := ask(t, c, "<iq type='set' id='2'><preauth xmlns='urn:xmpp:pars:0' token='"+token+"'/></iq>"); e.Attr("type") != "error" {
+		t.Error("the address need not wait")
+	}
+	w.ping(t)
 }
 
 func bind(resource string) string {
