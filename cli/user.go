@@ -17,6 +17,7 @@ type userCommand struct {
 	Password userPasswordCommand `cmd:"" help:"Give an account a new password and end its sessions."`
 	Disable  userDisableCommand  `cmd:"" help:"Bar an account from signing in and end its sessions; nothing is deleted."`
 	Enable   userEnableCommand   `cmd:"" help:"Let a disabled account sign in again."`
+	Operator userOperatorCommand `cmd:"" help:"Let an account run the operator's commands in its app, or no longer."`
 	Delete   userDeleteCommand   `cmd:"" help:"Delete an account and what is kept about it."`
 }
 
@@ -90,6 +91,19 @@ type userEnableCommand struct{ named }
 
 func (c userEnableCommand) Run(ctx context.Context, s *streams, root *commands) error {
 	return c.on(ctx, s, root, "account enabled", func(h *server.House, j jid.JID) error { return h.Accounts.Enable(ctx, j) })
+}
+
+type userOperatorCommand struct {
+	named
+	Off bool `help:"No longer."`
+}
+
+func (c userOperatorCommand) Run(ctx context.Context, s *streams, root *commands) error {
+	done := "operator"
+	if c.Off {
+		done = "no operator any more"
+	}
+	return c.on(ctx, s, root, done, func(h *server.House, j jid.JID) error { return h.Accounts.SetOperator(ctx, j, !c.Off) })
 }
 
 type userDeleteCommand struct {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"writ/account"
+	"writ/chat/addresses"
 	"writ/chat/archive"
 	"writ/chat/blocking"
 	"writ/chat/e2ee"
@@ -42,20 +43,21 @@ type Config struct {
 	S2S   s2s.Config   `toml:"federation" doc:"Other servers."`
 	HTTP  HTTPConfig   `toml:"http" doc:"Where pages, the API and the WebSocket are served."`
 
-	Accounts account.Config  `toml:"accounts" doc:"Passwords and invitations."`
-	Roster   roster.Config   `toml:"roster" doc:"Contact lists."`
-	Archive  archive.Config  `toml:"archive" doc:"The message archive; how long it keeps is records.archive."`
-	Offline  offline.Config  `toml:"offline" doc:"Messages for people who are not online; how long they wait is records.offline."`
-	E2EE     e2ee.Config     `toml:"e2ee" doc:"End-to-end encryption of private conversations."`
-	Rooms    muc.Config      `toml:"rooms" doc:"Rooms: private groups, and channels where they are allowed."`
-	Pace     pace.Config     `toml:"pace" doc:"How many people one account may begin to write to."`
-	Blocking blocking.Config `toml:"blocking" doc:"Block lists."`
-	Records  records.Config  `toml:"records" doc:"How long records are kept."`
-	Passkeys passkey.Config  `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
-	Desk     desk.Config     `toml:"desk" doc:"The office that answers legal requests."`
-	Services []ServiceConfig `toml:"service" doc:"Each service of the provider; none: the chat of this server."`
-	Report   report.Config   `toml:"report" doc:"The transparency report."`
-	Tlog     tlog.Config     `toml:"tlog" doc:"The transparency log."`
+	Accounts account.Config   `toml:"accounts" doc:"Passwords and invitations."`
+	Contact  addresses.Config `toml:"contact" doc:"Where the people who run the server are reached; apps and other operators are told."`
+	Roster   roster.Config    `toml:"roster" doc:"Contact lists."`
+	Archive  archive.Config   `toml:"archive" doc:"The message archive; how long it keeps is records.archive."`
+	Offline  offline.Config   `toml:"offline" doc:"Messages for people who are not online; how long they wait is records.offline."`
+	E2EE     e2ee.Config      `toml:"e2ee" doc:"End-to-end encryption of private conversations."`
+	Rooms    muc.Config       `toml:"rooms" doc:"Rooms: private groups, and channels where they are allowed."`
+	Pace     pace.Config      `toml:"pace" doc:"How many people one account may begin to write to."`
+	Blocking blocking.Config  `toml:"blocking" doc:"Block lists."`
+	Records  records.Config   `toml:"records" doc:"How long records are kept."`
+	Passkeys passkey.Config   `toml:"passkeys" doc:"Where staff and officers sign. Empty: the served domain."`
+	Desk     desk.Config      `toml:"desk" doc:"The office that answers legal requests."`
+	Services []ServiceConfig  `toml:"service" doc:"Each service of the provider; none: the chat of this server."`
+	Report   report.Config    `toml:"report" doc:"The transparency report."`
+	Tlog     tlog.Config      `toml:"tlog" doc:"The transparency log."`
 }
 
 // LogConfig is how the house logs.

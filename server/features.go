@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"writ/chat/addresses"
 	"writ/chat/adhoc"
 	"writ/chat/administration"
 	"writ/chat/answers"
@@ -80,6 +81,7 @@ func (h *House) chatRooms() []*feature.Feature {
 		events.Feature(),
 		private.New(private.Parts{DB: h.DB, Nodes: events, Clock: h.Clock}),
 		newcomers.Feature(),
+		addresses.New(h.Config.Contact),
 		invited.Feature(),
 		office.Feature(),
 		adhoc.New(h.Clock, append(append(invited.Commands(), office.Commands()...), adhoc.MyRecords(h.Records.Keeper, h.Records.Schedule), adhoc.MyDevices(apps{access}))...),

@@ -120,13 +120,23 @@ func read(reply *stanza.Stanza, ver string) *feature.Caps {
 	return caps
 }
 
-// Ver is the verification string of XEP-0115 §5.1 for an answer without forms.
+// Ver is the verification string of XEP-0115 §5.1. A form that is none does not count.
 func Ver(info *feature.Info) string {
 	var ids []string
 	for _, i := range info.Identities {
 		ids = append(ids, strings.Join([]string{i.Category, i.Type, "", i.Name}, "/"))
 	}
-	return hash(ids, slices.Clone(info.Features), nil)
+	forms := map[string]string{}
+	for _, f := range info.Forms {
+		x, err := xml.Parse(f, "")
+		if err != nil {
+			continue
+		}
+		if kind, text, err := formText(x); err == nil && kind != "" {
+			forms[kind] = text
+		}
+	}
+	return hash(ids, slices.Clone(info.Features), forms)
 }
 
 var errCaps = errors.New("disco: answer not fit for a hash")

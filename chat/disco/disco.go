@@ -75,6 +75,7 @@ func (d *Disco) Use(features []*feature.Feature) {
 	for _, f := range features {
 		d.domain.Identities = append(d.domain.Identities, f.Disco.Identities...)
 		d.domain.Features = append(d.domain.Features, f.Disco.Domain...)
+		d.domain.Forms = append(d.domain.Forms, f.Disco.Forms...)
 		d.account.Identities = append(d.account.Identities, f.Disco.AccountIDs...)
 		d.account.Features = append(d.account.Features, f.Disco.Account...)
 		if f.Disco.Items != nil {

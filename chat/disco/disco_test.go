@@ -68,3 +68,23 @@ func TestCacheForgetsTheLeastRecent(t *testing.T) {
 		t.Error("want a and c kept, b forgotten")
 	}
 }
+
+// XEP-0115 §5.1: what we say of ourselves has the hash that a client computes of the answer, forms included.
+func TestOwnHashWithForms(t *testing.T) {
+	t.Parallel()
+	form := `<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/network/serverinfo</value></field>` +
+		`<field var='support-addresses'><value>xmpp:b@x</value></field><field var='abuse-addresses'><value>xmpp:b@x</value><value>mailto:a@x</value></field></x>`
+	info := &feature.Info{Identities: []feature.Identity{{Category: "server", Type: "im", Name: "Writ"}}, Features: []string{"b", "a"}, Forms: [][]byte{[]byte(form)}}
+	q, err := xml.Parse([]byte(`<query xmlns='`+InfoNS+`'><feature var='a'/><identity category='server' type='im' name='Writ'/><feature var='b'/>`+form+`</query>`), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := verOf(q)
+	if got := Ver(info); err != nil || got != want {
+		t.Errorf("%s, want %s (%v)", got, want, err)
+	}
+	info.Forms = nil
+	if Ver(info) == want {
+		t.Error("the form does not count")
+	}
+}

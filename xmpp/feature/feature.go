@@ -60,6 +60,7 @@ type Disco struct {
 	Domain     []string   // features of the domain
 	Account    []string   // features of every account's bare JID
 	Identities []Identity // of the domain
+	Forms      [][]byte   // of the domain: XEP-0128 data forms, as XML
 	AccountIDs []Identity // of the account's bare JID
 	Items      func(ctx context.Context, r *Request) ([]Item, error)
 	Node       func(ctx context.Context, r *Request, node string) (*Info, error) // disco#info of a node; nil if the room has no such node
