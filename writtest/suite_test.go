@@ -107,20 +107,20 @@ func (s *suite) ask(kind, to, payload string) *xml.Element {
 	}
 }
 
-const nsAdmin = "http://jabber.org/protocol/admin"
+const nsAdministration = "http://jabber.org/protocol/admin"
 
 // command runs a command of two steps, as suites do: the form, then the same session with the action.
 func (s *suite) command(to, node, action string, fields ...string) {
 	s.t.Helper()
 	const ns = "http://jabber.org/protocol/commands"
-	e := s.ask("set", to, "<command xmlns='"+ns+"' node='"+nsAdmin+"#"+node+"' action='execute'/>")
+	e := s.ask("set", to, "<command xmlns='"+ns+"' node='"+nsAdministration+"#"+node+"' action='execute'/>")
 	c := e.Child(ns, "command")
 	if c == nil || c.Attr("status") != "executing" || c.Child("jabber:x:data", "x") == nil {
 		s.t.Fatalf("%s at %s begins with %s", node, to, e.AppendTo(nil, ""))
 	}
 	var b xml.Builder
-	b.Start(ns, "command", "node", nsAdmin+"#"+node, "sessionid", c.Attr("sessionid"), "action", action).Start("jabber:x:data", "x", "type", "submit")
-	b.Start("", "field", "var", "FORM_TYPE", "type", "hidden").Leaf("", "value", nsAdmin).End()
+	b.Start(ns, "command", "node", nsAdministration+"#"+node, "sessionid", c.Attr("sessionid"), "action", action).Start("jabber:x:data", "x", "type", "submit")
+	b.Start("", "field", "var", "FORM_TYPE", "type", "hidden").Leaf("", "value", nsAdministration).End()
 	for i := 0; i < len(fields); i += 2 {
 		b.Start("", "field", "var", fields[i]).Leaf("", "value", fields[i+1]).End()
 	}
