@@ -80,6 +80,7 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) {
 	text, big, err := s.readBody(w, r)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close") // the rest is not waited for
 		http.Error(w, "the request's body took too long", http.StatusRequestTimeout)
 		return
 	case err != nil:
@@ -120,7 +121,11 @@ var sidPattern = regexp.MustCompile(`\ssid\s*=\s*['"]([A-Za-z0-9]{1,64})['"]`)
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (text []byte, big bool, err error) {
 	rc := http.NewResponseController(w)
 	rc.SetReadDeadline(time.Now().Add(bodyTime))
-	defer rc.SetReadDeadline(time.Time{})
+	defer func() {
+		if err == nil {
+			rc.SetReadDeadline(time.Time{})
+		}
+	}()
 	small := xml.BeforeLogin().Bytes + wrapping
 	var buf bytes.Buffer
 	if _, err := io.Copy(&buf, io.LimitReader(r.Body, int64(small)+1)); err != nil {

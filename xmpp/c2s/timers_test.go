@@ -1,10 +1,16 @@
 package c2s
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"writ/xmpp/stanza"
 )
 
 // insecure makes a house without TLS and network, whose time the test moves.
@@ -131,4 +137,86 @@ func TestTimerAskingWithoutReading(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Hostile row 37: a peer that a partition took away: the system takes what is written, and nothing ever comes. It is dead within 90 seconds, and
+// its session waits. The other way of it, a write that the peer never takes, ends as soon.
+func TestTimerVanishedPeer(t *testing.T) {
+	t.Parallel()
+	for _, swallows := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t, insecure)
+			p := h.pipe(StartTLS)
+			p.auth("bob")
+			p.bind("b")
+			p.send("<presence/>")
+			p.enable("")
+			c, began := h.srv.all()[0], time.Now()
+			if swallows {
+				go io.Copy(io.Discard, p.nc)
+			} else {
+				h.router.Session(h.jid("bob@example.org/b")).Out.Push(stanza.New(stanza.Message, stanza.Chat, h.jid("alice@example.org"), h.jid("bob@example.org"), "1"))
+			}
+			<-c.gone
+			if d := time.Since(began); d > 90*time.Second {
+				t.Errorf("swallowing %v: gone after %v", swallows, d)
+			}
+			if s := h.router.Session(h.jid("bob@example.org/b")); s == nil || !s.Out.Hibernating() {
+				t.Errorf("swallowing %v: the session does not wait", swallows)
+			}
+			p.nc.Close()
+		})
+	}
+}
+
+// pipes is a listener of connections without a network.
+type pipes struct {
+	c    chan net.Conn
+	done chan struct{}
+}
+
+func (l pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.c:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l pipes) Close() error   { close(l.done); return nil }
+func (l pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// Hostile row 94: the body of a request that comes too slowly is answered with 408, however often a byte of it comes.
+func TestTimerSlowBody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, insecure)
+		l := pipes{make(chan net.Conn), make(chan struct{})}
+		s := &http.Server{Handler: h.srv.BOSH()}
+		go s.Serve(l)
+		defer s.Close()
+		mine, theirs := net.Pipe()
+		l.c <- theirs
+		began, over := time.Now(), make(chan struct{})
+		go func() {
+			defer close(over)
+			fmt.Fprintf(mine, "POST /http-bind HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1000\r\n\r\n")
+			for {
+				if _, err := mine.Write([]byte("<")); err != nil {
+					return
+				}
+				time.Sleep(2 * time.Second)
+			}
+		}()
+		r, err := http.ReadResponse(bufio.NewReader(mine), nil)
+		if err != nil || r.StatusCode != http.StatusRequestTimeout {
+			t.Errorf("%v %v", r, err)
+		}
+		if d := time.Since(began); d > 20*time.Second {
+			t.Errorf("after %v", d)
+		}
+		mine.Close()
+		<-over
+	})
 }
