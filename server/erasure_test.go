@@ -87,6 +87,18 @@ func TestErasureLeavesNothing(t *testing.T) {
 		alice.send("<message to='%s' type='chat'><body>bodycanary</body></message>", other)
 		alice.send("<message to='%s' type='chat'><propose xmlns='urn:xmpp:jingle-message:0' id='callcanary'><description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/></propose></message>", other)
 		alice.do("get", "", "<ping xmlns='urn:xmpp:ping'/>")
+		for _, room := range []string{"grove", "cave"} { // bob stays in the one, nobody in the other
+			at := room + "@rooms." + h.Domain.String()
+			alice.send("<presence to='%s/nickincanary'><x xmlns='http://jabber.org/protocol/muc'/></presence>", at)
+			alice.do("set", at, "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>")
+			alice.do("set", at, "<query xmlns='jabber:iq:register'><x xmlns='jabber:x:data' type='submit'><field var='muc#register_roomnick'><value>nickincanary</value></field></x></query>")
+			alice.send("<message type='groupchat' to='%s'><body>roomcanary</body></message>", at)
+			alice.send("<message type='groupchat' to='%s'><subject>subjectcanary</subject></message>", at)
+			if room == "grove" {
+				alice.do("set", at, "<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='"+other+"'/></query>")
+			}
+			alice.do("get", at, "<ping xmlns='urn:xmpp:ping'/>")
+		}
 		bob.send("<presence type='unavailable'/>")
 		bob.do("get", "", "<ping xmlns='urn:xmpp:ping'/>")
 		alice.send("<message to='%s' type='chat'><body>offlinecanary</body></message>", other)
@@ -98,7 +110,8 @@ func TestErasureLeavesNothing(t *testing.T) {
 			}
 		}
 		settle()
-		canaries := []string{"alicecanary", "namecanary", "groupcanary", "cardcanary", "blockcanary", "pepcanary", "prefscanary", "bodycanary", "callcanary", "offlinecanary"}
+		canaries := []string{"alicecanary", "namecanary", "groupcanary", "cardcanary", "blockcanary", "pepcanary", "prefscanary", "bodycanary", "callcanary", "offlinecanary",
+			"nickincanary", "roomcanary", "subjectcanary"}
 		if found := dump(t, db); len(missing(found, canaries)) > 0 {
 			t.Fatalf("these were never stored, so that the test would prove nothing: %v", missing(found, canaries))
 		}

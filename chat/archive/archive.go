@@ -222,7 +222,11 @@ func (a *Archive) persist(ctx context.Context, tx *store.Tx, e *feature.Envelope
 	if holds == 0 {
 		return nil
 	}
-	id, err := a.Append(ctx, tx, Message{Stanza: e.Stanza, From: e.From, To: e.To, Time: e.Time, Kind: e.Kind, Holds: holds})
+	author := e.From
+	if !e.Author.IsZero() {
+		author = e.Author
+	}
+	id, err := a.Append(ctx, tx, Message{Stanza: e.Stanza, From: author, To: e.To, Time: e.Time, Kind: e.Kind, Holds: holds})
 	if err != nil {
 		return err
 	}

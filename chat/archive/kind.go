@@ -112,8 +112,15 @@ func kindOf(s *stanza.Stanza, form *feature.Form) string {
 		case "jabber:x:conference":
 			invite = true
 		case "http://jabber.org/protocol/muc#user":
-			invite = invite || hasInvite(s, c)
-			rest = true
+			x := s.Tree(c)
+			switch {
+			case x.Child(c.Space, "invite") != nil, x.Child(c.Space, "decline") != nil:
+				invite = true
+			case x.Child(c.Space, "item") != nil, x.Child(c.Space, "status") != nil:
+				state = true // what a room tells its occupants of the moment
+			default:
+				rest = true
+			}
 		case "http://jabber.org/protocol/chatstates":
 			state = true
 		case hints, "urn:xmpp:sid:0", "urn:xmpp:carbons:2":
@@ -149,10 +156,6 @@ func omemoKind(s *stanza.Stanza, c stanza.Child, form *feature.Form) string {
 		return Key
 	}
 	return Encrypted
-}
-
-func hasInvite(s *stanza.Stanza, c stanza.Child) bool {
-	return s.Tree(c).Child(c.Space, "invite") != nil
 }
 
 // otr reports a body of Off-the-Record messaging (XEP-0364).

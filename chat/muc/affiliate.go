@@ -241,13 +241,15 @@ func (r *Room) reload(ctx context.Context, account jid.JID) {
 	before := r.users
 	r.users = users
 	r.countAbsent()
+	r.affiliated(ctx, jid.JID{}, grant{user: account, to: users[account].affiliation}, before[account].affiliation) // first: it is told nothing of the others
+	delete(before, account)
 	for j, u := range before {
 		if to := users[j].affiliation; to != u.affiliation {
 			r.affiliated(ctx, jid.JID{}, grant{user: j, to: to}, u.affiliation)
 		}
 	}
 	for j, u := range users {
-		if _, ok := before[j]; !ok {
+		if _, ok := before[j]; !ok && j != account {
 			r.affiliated(ctx, jid.JID{}, grant{user: j, to: u.affiliation}, None)
 		}
 	}

@@ -110,7 +110,7 @@ func (r *Room) invite(ctx context.Context, by, to jid.JID, v invitation) {
 	if r.options.Password != "" {
 		b.Leaf("", "password", r.options.Password)
 	}
-	r.m.submit(ctx, stanza.New(stanza.Message, stanza.Normal, r.jid, to.Bare(), "", b.Bytes()))
+	r.m.submit(ctx, by, stanza.New(stanza.Message, stanza.Normal, r.jid, to.Bare(), "", b.Bytes()))
 }
 
 // decline tells an inviter that the invitation was not taken (XEP-0045 §7.8.2). Only who was a stranger before, or belongs to the room, is
@@ -138,6 +138,6 @@ func (r *Room) decline(ctx context.Context, e *feature.Envelope, d *xml.Element)
 	if text := d.Child(NSUser, "reason").Text(); text != "" {
 		b.Leaf("", "reason", clip(text))
 	}
-	r.m.submit(ctx, stanza.New(stanza.Message, stanza.Normal, r.jid, to.Bare(), "", b.Bytes()))
+	r.m.submit(ctx, e.From, stanza.New(stanza.Message, stanza.Normal, r.jid, to.Bare(), "", b.Bytes()))
 	return nil
 }

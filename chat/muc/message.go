@@ -213,7 +213,7 @@ func (r *Room) toAbsent(w say, st *stanza.Stanza) {
 	st = st.With(b.Empty(NSUser, "x").Bytes())
 	for j, u := range r.users {
 		if u.absent && u.affiliation >= Member && !here[j] {
-			r.m.Router.Submit(context.Background(), &feature.Envelope{Stanza: st.WithTo(j), From: st.From, To: j, Server: true, Time: w.job.e.Time,
+			r.m.Router.Submit(context.Background(), &feature.Envelope{Stanza: st.WithTo(j), From: st.From, To: j, Author: w.sender, Server: true, Time: w.job.e.Time,
 				Kind: archive.Groupchat, Judged: true, Waits: true, Mute: true})
 		}
 	}

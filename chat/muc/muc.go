@@ -322,6 +322,7 @@ func (m *MUC) room(name string) jid.JID {
 func (m *MUC) send(ctx context.Context, s *stanza.Stanza) { m.Router.Deliver(ctx, s.To, s) }
 
 // submit sends a message of the room to an account, through archive, offline store and the ways to other servers: it is not lost.
-func (m *MUC) submit(ctx context.Context, s *stanza.Stanza) {
-	m.Router.Submit(ctx, &feature.Envelope{Stanza: s, From: s.From, To: s.To, Server: true})
+// It is author's: it goes with that account.
+func (m *MUC) submit(ctx context.Context, author jid.JID, s *stanza.Stanza) {
+	m.Router.Submit(ctx, &feature.Envelope{Stanza: s, From: s.From, To: s.To, Server: true, Author: author})
 }

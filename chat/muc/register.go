@@ -150,7 +150,7 @@ func (r *Room) askAdmins(ctx context.Context, from jid.JID, nick string) {
 	form := b.Bytes()
 	for _, j := range r.listed(func(u user) bool { return u.affiliation >= Admin }) {
 		if !r.m.Router.Local(j) || !r.m.Blocker.Blocked(ctx, j, from) {
-			r.m.submit(ctx, stanza.New(stanza.Message, stanza.Normal, r.jid, j, "", form))
+			r.m.submit(ctx, from, stanza.New(stanza.Message, stanza.Normal, r.jid, j, "", form))
 		}
 	}
 }

@@ -169,7 +169,7 @@ func (o *Offline) slept(ctx context.Context, s *feature.Session, unacked []*stan
 	now := o.Clock.Now()
 	o.DB.Enqueue(func(tx *store.Tx) error {
 		for _, st := range keep {
-			if err := o.insert(ctx, tx, st, now, true); err != nil {
+			if err := o.insert(ctx, tx, st, st.From, now, true); err != nil {
 				return err
 			}
 		}

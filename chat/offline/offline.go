@@ -173,7 +173,11 @@ func (o *Offline) persist(ctx context.Context, tx *store.Tx, e *feature.Envelope
 	if err != nil || full {
 		return err // the router answers for what nobody kept
 	}
-	if err := o.insert(ctx, tx, e.Stanza, e.Time, spare); err != nil {
+	author := e.Stanza.From
+	if !e.Author.IsZero() {
+		author = e.Author
+	}
+	if err := o.insert(ctx, tx, e.Stanza, author, e.Time, spare); err != nil {
 		return err
 	}
 	e.Offline = !spare
@@ -181,11 +185,11 @@ func (o *Offline) persist(ctx context.Context, tx *store.Tx, e *feature.Envelope
 }
 
 // insert writes a message for the account it is addressed to. One that stands here already, by its place in the archive, stays once.
-func (o *Offline) insert(ctx context.Context, tx *store.Tx, st *stanza.Stanza, at time.Time, spare bool) error {
+func (o *Offline) insert(ctx context.Context, tx *store.Tx, st *stanza.Stanza, author jid.JID, at time.Time, spare bool) error {
 	account := st.To.Bare()
 	_, err := tx.Exec(ctx, `INSERT INTO offline_message (account, position, at, sender, kind, size, spare, stanza) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (account, position) WHERE position > 0 DO UPDATE SET spare = offline_message.spare AND excluded.spare`,
-		account.String(), o.Archive.Positioned(account, st), store.Time(at), st.From.Bare().String(), archive.Judge(st).Kind, st.Size(), spare,
+		account.String(), o.Archive.Positioned(account, st), store.Time(at), author.Bare().String(), archive.Judge(st).Kind, st.Size(), spare,
 		st.AppendTo(nil, xml.Client))
 	if err != nil {
 		return fmt.Errorf("offline: keeping: %w", err)

@@ -126,6 +126,7 @@ type Envelope struct {
 	Session *Session // nil when it does not come from a local session
 	Server  bool     // made by the server itself: Screen is passed over
 	Time    time.Time
+	Author  jid.JID // whose it is, if a service sends it for someone (an invitation): it is kept as that person's and goes with them; zero: From
 
 	// Set along the way.
 	Looked    *stanza.Stanza // the message that Form is about; nil if no room has looked at its form

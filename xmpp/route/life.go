@@ -316,7 +316,7 @@ func (r *Router) remote(ctx context.Context, s *stanza.Stanza, queued int64) err
 func (r *Router) homeless(e *feature.Envelope) error {
 	if !e.Again && !e.Away {
 		again := &feature.Envelope{Stanza: e.Stanza, From: e.From, To: e.To, Session: e.Session, Time: e.Time,
-			Kind: e.Kind, NoStore: e.NoStore, Judged: e.Judged, Archive: e.Archive, Waits: e.Waits, Mute: e.Mute, Server: e.Server, ArchiveID: e.ArchiveID, Again: true}
+			Kind: e.Kind, Author: e.Author, NoStore: e.NoStore, Judged: e.Judged, Archive: e.Archive, Waits: e.Waits, Mute: e.Mute, Server: e.Server, ArchiveID: e.ArchiveID, Again: true}
 		r.persist(again, &r.house, func() {})
 		return nil
 	}
