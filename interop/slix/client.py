@@ -9,6 +9,7 @@ import ssl
 import sys
 
 from omemo.storage import Just, Nothing, Storage
+import slixmpp
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.plugins import register_plugin
@@ -63,9 +64,9 @@ register_plugin(Omemo)
 class Client(ClientXMPP):
     def __init__(self, jid, password, port, certificate):
         super().__init__(jid, password)
-        self.port, self.quitting = int(port), False
+        self.port, self.quitting, self.away = int(port), False, False
         self.ca_certs = certificate
-        for plugin in ("xep_0030", "xep_0059", "xep_0060", "xep_0163", "xep_0198", "xep_0199", "xep_0203", "xep_0297", "xep_0280", "xep_0313",
+        for plugin in ("xep_0030", "xep_0004", "xep_0045", "xep_0059", "xep_0060", "xep_0163", "xep_0198", "xep_0199", "xep_0203", "xep_0297", "xep_0280", "xep_0313",
                        "xep_0334", "xep_0353", "xep_0359", "xep_0380"):
             self.register_plugin(plugin)
         self.register_plugin("xep_0384", module=sys.modules[__name__])
@@ -77,6 +78,9 @@ class Client(ClientXMPP):
         self.add_event_handler("message_error", self.refused)
         self.add_event_handler("carbon_received", lambda m: asyncio.create_task(self.show(m["carbon_received"], "carbon-received")))
         self.add_event_handler("carbon_sent", lambda m: asyncio.create_task(self.show(m["carbon_sent"], "carbon-sent")))
+        self.add_event_handler("groupchat_message", self.room_message)
+        self.add_event_handler("groupchat_message_error", self.refused)
+        self.add_event_handler("groupchat_presence", self.room_presence)
         self.add_event_handler("failed_auth", lambda _: tell("failed_auth"))
 
     def dial(self):
@@ -96,7 +100,7 @@ class Client(ClientXMPP):
 
     def lost(self, _):
         tell("lost")
-        if not self.quitting:
+        if not self.quitting and not self.away:
             self.dial()
 
     def message(self, stanza):
@@ -105,6 +109,14 @@ class Client(ClientXMPP):
 
     def refused(self, stanza):
         tell("refused", text=stanza["error"]["text"], id=stanza["id"])
+
+    def room_message(self, stanza):
+        asyncio.create_task(self.show(stanza, "room"))
+
+    def room_presence(self, stanza):
+        codes = sorted(stanza["muc"]["status_codes"])
+        if 110 in codes:
+            tell("left" if stanza["type"] == "unavailable" else "joined", room=stanza["from"].bare, codes=codes)
 
     async def show(self, stanza, how):
         omemo = self.plugin["xep_0384"]
@@ -130,6 +142,34 @@ class Client(ClientXMPP):
             self.send_presence_subscription(pto=what["to"])
         elif name == "archive":
             await self.archive(what.get("with"))
+        elif name == "join":
+            self.plugin["xep_0045"].join_muc(what["room"], what["nick"], maxhistory="0")
+        elif name == "instant":
+            form = self.plugin["xep_0004"].make_form("submit")
+            await self.plugin["xep_0045"].set_room_config(what["room"], form)
+            tell("configured")
+        elif name == "members":
+            for jid in what["jids"]:
+                await self.plugin["xep_0045"].set_affiliation(what["room"], "member", jid=jid)
+            tell("admitted")
+        elif name == "kick":
+            await self.plugin["xep_0045"].set_role(what["room"], what["nick"], "none", reason="enough")
+            tell("kicked")
+        elif name == "say":
+            await self.encrypted(what["room"], what["body"], to={slixmpp.JID(j) for j in what["jids"]}, mtype="groupchat")
+        elif name == "plain-room":
+            self.send_message(mto=what["room"], mbody=what["body"], mtype="groupchat")
+        elif name == "room-archive":
+            await self.room_archive(what["room"])
+        elif name == "ping":
+            await self.plugin["xep_0199"].send_ping(self.boundjid.domain)
+            tell("pinged")
+        elif name == "away":
+            self.away = True
+            await self.disconnect()
+        elif name == "back":
+            self.away = False
+            self.dial()
         elif name == "cut":
             self.transport.abort()
         elif name == "quit":
@@ -138,18 +178,32 @@ class Client(ClientXMPP):
             return False
         return True
 
-    async def encrypted(self, to, body):
-        stanza = self.make_message(mto=to, mtype="chat")
+    async def encrypted(self, address, body, to=None, mtype="chat"):
+        stanza = self.make_message(mto=address, mtype=mtype)
         stanza["body"] = body
-        stanza.set_to(to)
+        stanza.set_to(address)
         stanza.set_from(self.boundjid)
-        sealed, faults = await self.plugin["xep_0384"].encrypt_message(stanza, stanza["to"])
+        sealed, faults = await self.plugin["xep_0384"].encrypt_message(stanza, to or stanza["to"])
         if sealed is None:
             tell("unsent", faults=[repr(f) for f in faults])
             return
         sealed["eme"]["namespace"] = "eu.siacs.conversations.axolotl"
         sealed.send()
         tell("sent", id=sealed["id"])
+
+    async def room_archive(self, room):
+        found = []
+        async for result in self.plugin["xep_0313"].iterate(jid=room, rsm={"max": 20}):
+            stanza = result["mam_result"]["forwarded"]["stanza"]
+            if self.plugin["xep_0384"].is_encrypted(stanza):
+                try:
+                    clear, _ = await self.plugin["xep_0384"].decrypt_message(stanza)
+                    found.append({"from": str(stanza["from"]), "body": clear["body"]})
+                except Exception as e:
+                    found.append({"from": str(stanza["from"]), "fault": repr(e)})
+            else:
+                found.append({"from": str(stanza["from"]), "clear": stanza["body"]})
+        tell("room-archived", messages=found)
 
     async def archive(self, peer):
         found = []

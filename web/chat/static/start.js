@@ -18,6 +18,7 @@ converse.initialize({
 	message_archiving: "always",
 	persistent_store: "IndexedDB",
 	omemo_default: true,
+	muc_nickname_from_jid: true,
 	send_chat_state_notifications: true,
 	show_background: false,
 	show_client_info: false,
