@@ -8,10 +8,10 @@ import (
 	"writ/writtest"
 )
 
-func (h *house) slix(t *testing.T, name string) *driven {
+func (h *house) slix(t *testing.T, name string, more ...string) *driven {
 	t.Helper()
 	python := inRepository(t, ".deps", "venv", "bin", "python")
-	return drive(t, name, exec.Command(python, "slix/client.py", name+"@localhost", writtest.Password, h.port(), h.certificate()))
+	return drive(t, name, exec.Command(python, append([]string{"slix/client.py", name + "@localhost", writtest.Password, h.port(), h.certificate()}, more...)...))
 }
 
 // Two slixmpp clients with OMEMO: both ways, to somebody who is away, to a second device, from the archive, and over a cut.

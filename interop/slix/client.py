@@ -1,7 +1,7 @@
 """A slixmpp client with OMEMO that does what it is told: one JSON object a line on standard input, and tells what
 happens: one JSON object a line on standard output.
 
-usage: client.py JID PASSWORD PORT CERTIFICATE
+usage: client.py JID PASSWORD PORT CERTIFICATE [old]    (old: publishes keys of OMEMO 0.3 alone; this library reads no text of OMEMO 2)
 """
 import asyncio
 import json
@@ -13,10 +13,32 @@ import slixmpp
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.plugins import register_plugin
-from slixmpp_omemo import XEP_0384
+from slixmpp_omemo import XEP_0384, xep_0384
 
 def tell(event, **what):
     print(json.dumps({"event": event, **what}), flush=True)
+
+
+def old_alone():
+    make, new = xep_0384._make_session_manager, "urn:xmpp:omemo:2"
+
+    def made(*given):
+        manager = make(*given)
+
+        class Old(manager):
+            @staticmethod
+            async def _upload_bundle(bundle):
+                if bundle.namespace != new:
+                    await manager._upload_bundle(bundle)
+
+            @classmethod
+            async def _upload_device_list(cls, namespace, devices):
+                if namespace != new:
+                    await manager._upload_device_list(namespace, devices)
+
+        return Old
+
+    xep_0384._make_session_manager = made
 
 
 class Memory(Storage):
@@ -218,6 +240,8 @@ class Client(ClientXMPP):
 
 
 async def main():
+    if sys.argv[5:] == ["old"]:
+        old_alone()
     client = Client(*sys.argv[1:5])
     client.dial()
     loop = asyncio.get_running_loop()
