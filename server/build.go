@@ -125,7 +125,7 @@ func compose(ctx context.Context, o Options) (*House, error) {
 
 func (h *House) openStore(ctx context.Context) (err error) {
 	if h.DB == nil {
-		if h.DB, err = store.Open(ctx, h.Config.Store, h.Log); err != nil {
+		if h.DB, err = store.Open(ctx, h.Config.store(), h.Log); err != nil {
 			return err
 		}
 		h.closers = append(h.closers, h.DB.Close)

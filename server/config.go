@@ -108,7 +108,6 @@ func DefaultConfig() Config {
 		Data:   "/var/lib/writ",
 		Log:    LogConfig{Level: "info"},
 		E2EE:   e2ee.Config{Mode: e2ee.Require},
-		Store:  store.Config{URL: "sqlite:/var/lib/writ/writ.db"},
 		XMPP:   c2s.Defaults(),
 		S2S:    s2s.Defaults(),
 		HTTP:   HTTPConfig{ListenTLS: []string{":443"}, Console: "127.0.0.1:5282", Internal: "127.0.0.1:5281"},
@@ -216,9 +215,18 @@ func (c Config) inData(parts ...string) string {
 	return filepath.Join(append([]string{c.Data}, parts...)...)
 }
 
+// store is the database: without one in the configuration, an embedded one in the data folder.
+func (c Config) store() store.Config {
+	s := c.Store
+	if s.URL == "" {
+		s.URL = "sqlite:" + c.inData("writ.db")
+	}
+	return s
+}
+
 // sqliteFile is the path of the embedded database; empty: it is another engine.
 func (c Config) sqliteFile() string {
-	path, ok := strings.CutPrefix(c.Store.URL, "sqlite:")
+	path, ok := strings.CutPrefix(c.store().URL, "sqlite:")
 	if !ok {
 		return ""
 	}

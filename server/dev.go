@@ -28,7 +28,6 @@ func DevConfig(data string) Config {
 	c := DefaultConfig()
 	c.Domain = "localhost"
 	c.Data = data
-	c.Store.URL = "sqlite:" + filepath.Join(data, "writ.db")
 	c.XMPP.Listen = []string{"127.0.0.1:5222"}
 	c.XMPP.ListenTLS = []string{"127.0.0.1:5223"}
 	c.S2S = s2s.Config{Mode: s2s.Off}

@@ -79,9 +79,6 @@ func aside(ctx context.Context, c Config, f func(h *House) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	c.Data, c.Tlog.Key, c.Tlog.Dir = dir, "", ""
-	if c.Store.URL == "" {
-		c.Store.URL = "sqlite:" + filepath.Join(dir, "writ.db")
-	}
 	h, err := compose(ctx, Options{Config: c, TLS: &tls.Config{}})
 	if err != nil {
 		return err
@@ -95,7 +92,7 @@ func Backup(ctx context.Context, c Config, to string, log *slog.Logger) (lines [
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, c.Store, log)
+	db, err := store.Open(ctx, c.store(), log)
 	if err != nil {
 		return nil, err
 	}

@@ -25,15 +25,16 @@ import (
 
 // Config says where the rows are.
 type Config struct {
-	URL string `toml:"url" doc:"sqlite:DIR/writ.db (one machine), or postgres://user:password@host/database"`
+	URL string `toml:"url" doc:"sqlite:DIR/writ.db (one machine), or postgres://user:password@host/database. Empty: sqlite, writ.db in the data folder."`
 }
 
 // Check refuses what Open could not open.
 func (c Config) Check() error {
-	if _, err := engineOf(c.URL); err != nil {
-		return err
+	if c.URL == "" {
+		return nil // the house chooses
 	}
-	return nil
+	_, err := engineOf(c.URL)
+	return err
 }
 
 // Reader is what DB and Tx share. SQL has $N parameters and {{tokens}}.
