@@ -221,12 +221,14 @@ func (r *Room) readTurn(c *call, i *xml.Element) ([]turn, error) {
 func (r *Room) permitTurn(by jid.JID, o *Occupant, to Role) error {
 	mine, theirs := r.affiliation(by), r.affiliation(o.user)
 	switch {
+	case to != NoRole && to != Moderator && theirs >= Admin:
+		return stanza.NotAllowed("an admin or owner keeps voice and the moderator's role")
 	case (to == Moderator) != (o.role == Moderator) && to != NoRole && mine < Admin:
 		return stanza.Forbidden("only admins and owners make moderators")
 	case to == NoRole && theirs > mine:
 		return stanza.NotAllowed("they have more to say here than you")
-	case to != NoRole && to != Moderator && theirs >= Admin, to < Participant && o.user != by.Bare() && theirs > mine:
-		return stanza.NotAllowed("an admin or owner keeps voice and the moderator's role")
+	case to < Participant && o.user != by.Bare() && theirs > mine:
+		return stanza.NotAllowed("they have more to say here than you")
 	case to == Visitor && theirs >= mine && mine < Admin && o.user != by.Bare():
 		return stanza.NotAllowed("they have as much to say here as you")
 	}

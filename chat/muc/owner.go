@@ -232,7 +232,8 @@ func (r *Room) destroy(ctx context.Context, d *xml.Element) ([]byte, func(), err
 	}
 	reason := clip(d.Child(NSOwner, "reason").Text())
 	password := clip(d.Child(NSOwner, "password").Text())
-	return nil, func() { r.destroyed(other, password, reason) }, nil
+	r.destroyed(other, password, reason) // an app that hears "done" before it hears that it left would destroy again
+	return nil, nil, nil
 }
 
 // destroyed makes everyone leave a room whose rows are gone.

@@ -229,6 +229,8 @@ func (c *conn) negotiate(r *xml.Raw) {
 	case xml.Name{Space: stream.SASL, Local: "abort"}:
 		c.auth.exchange = nil
 		c.refuse(sasl.Fail(sasl.Aborted, ""))
+	case xml.Name{Space: stream.Managed, Local: "enable"}, xml.Name{Space: stream.Managed, Local: "resume"}:
+		c.tell(smFailed("unexpected-request", nil)) // XEP-0198 §3
 	case xml.Name{Space: "http://jabber.org/protocol/compress", Local: "compress"}:
 		c.tell([]byte("<failure xmlns='http://jabber.org/protocol/compress'><unsupported-method/></failure>"))
 	default:

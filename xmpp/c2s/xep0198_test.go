@@ -205,3 +205,21 @@ func TestXEP0198_4_Wrap(t *testing.T) {
 	b.send("<r xmlns='urn:xmpp:sm:3'/>")
 	b.expect("<a ", "h='1'")
 }
+
+// XEP-0198 §3: who is not signed in, or has no resource, is told so in the protocol's own words and may go on.
+func TestXEP0198_3_Order(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := h.dial(DirectTLS)
+	p.tls()
+	p.header()
+	for _, early := range []string{"<enable xmlns='urn:xmpp:sm:3'/>", "<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/>"} {
+		p.send("%s", early)
+		p.expect("<failed xmlns='urn:xmpp:sm:3'", "<unexpected-request")
+	}
+	p = h.signedIn("alice")
+	p.send("<enable xmlns='urn:xmpp:sm:3'/>")
+	p.expect("<failed xmlns='urn:xmpp:sm:3'", "<unexpected-request")
+	p.bind("a")
+	p.enable("")
+}
