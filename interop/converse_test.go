@@ -8,14 +8,18 @@ import (
 
 	"writ/interop/browser"
 	"writ/writtest"
+	"writ/xmpp/jid"
 )
 
 // chatPage is the web chat in a browser profile of its own.
 type chatPage struct{ *browser.Page }
 
-func (h *house) converse(t *testing.T, name string) chatPage {
+func (h *house) converse(t *testing.T, name string, before ...func(*browser.Page)) chatPage {
 	t.Helper()
 	p := chatPage{browser.Start(t).Page()}
+	for _, f := range before {
+		f(p.Page)
+	}
 	p.Go("http://localhost:" + port(h.At.HTTP[0]) + "/chat")
 	p.Wait(`document.querySelector("#converse-login-jid")`)
 	p.typed("#converse-login-jid", name)
@@ -50,6 +54,29 @@ func (p chatPage) say(text string) {
 func (p chatPage) hears(text string) {
 	v, _ := json.Marshal(text)
 	p.Wait(`[...document.querySelectorAll(".chat-msg__text")].some(e => e.textContent.includes(` + string(v) + `))`)
+}
+
+// Converse.js in a browser without WebSocket: BOSH (XEP-0206), from signing in to the contacts, and requests that go on.
+func TestConverseOverBOSH(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	h.Account(t, "alice")
+	h.Account(t, "bob")
+	h.befriend(t, "alice", "bob")
+	alice := h.converse(t, "alice", func(p *browser.Page) {
+		if err := p.Do("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": "delete window.WebSocket"}, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	var requests int
+	alice.Wait(`performance.getEntriesByType("resource").filter(e => e.name.endsWith("/http-bind")).length > 5`)
+	alice.Eval(`performance.getEntriesByType("resource").filter(e => e.name.includes("websocket")).length`, &requests)
+	if requests > 0 {
+		t.Error("it came by WebSocket")
+	}
+	if len(h.Router.Sessions(jid.MustParse("alice@"+h.Domain.String()))) != 1 {
+		t.Error("no session")
+	}
 }
 
 // Converse.js in two profiles: WebSocket, encrypted both ways, and nothing readable in the archive.

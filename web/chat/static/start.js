@@ -10,6 +10,7 @@ converse.initialize({
 	dark_theme: "dracula",
 	discover_connection_methods: false,
 	websocket_url: scheme + location.host + "/xmpp-websocket",
+	bosh_service_url: location.origin + "/http-bind", // where the browser has no WebSocket
 	locked_domain: domain,
 	domain_placeholder: domain,
 	allow_registration: false,
