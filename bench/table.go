@@ -14,6 +14,7 @@ type figures struct {
 	idle         []idleStep
 	first, again *loadRun
 	mam          *mamRun
+	rooms        map[int]*roomRun // by occupants
 }
 
 // row is one figure of the table. A target of 0 is none; a figure above its target misses it.
@@ -52,6 +53,16 @@ func archive(of func(m mamRun) float64) func(figures) (float64, bool) {
 	}
 }
 
+func room(occupants int, of func(r roomRun) float64) func(figures) (float64, bool) {
+	return func(f figures) (float64, bool) {
+		r := f.rooms[occupants]
+		if r == nil || len(r.Runs) == 0 {
+			return 0, false
+		}
+		return of(*r), true
+	}
+}
+
 var rows = []row{
 	{"user kB per idle TLS session, fewer sessions", 25, step(1, func(s idleStep) float64 { return float64(s.PSSPerConn) / 1e3 })},
 	{"user kB per idle TLS session, more sessions", 25, step(0, func(s idleStep) float64 { return float64(s.PSSPerConn) / 1e3 })},
@@ -67,6 +78,9 @@ var rows = []row{
 	{"CPU-ms per 1,000 fetched from the archive", 0, archive(func(m mamRun) float64 { return m.FetchCPUPer1k })},
 	{"messages fetched from the archive", 0, archive(func(m mamRun) float64 { return float64(m.Fetched) })},
 	{"messages waiting that were delivered", 0, archive(func(m mamRun) float64 { return float64(m.Offline) })},
+	{"room of 200: CPU-ms per 1,000 deliveries", 10, room(200, func(r roomRun) float64 { return r.Runs[0].CPUPer1k })},
+	{"room of 1,000: CPU-ms per 1,000 deliveries", 0, room(1000, func(r roomRun) float64 { return r.Runs[0].CPUPer1k })},
+	{"1,000 people join one room, seconds", 5, room(1000, func(r roomRun) float64 { return r.Join.Seconds })},
 }
 
 // servers in the order of the columns; the targets are the first one's.
@@ -97,6 +111,13 @@ func readFigures(dir, server string) (f figures, err error) {
 	}
 	read("idle", &f.idle)
 	f.first, f.again = one("first"), one("again")
+	f.rooms = map[int]*roomRun{}
+	for _, n := range []int{200, 1000} {
+		var r roomRun
+		if read(fmt.Sprintf("room%d", n), &r); len(r.Runs) > 0 {
+			f.rooms[n] = &r
+		}
+	}
 	var runs []mamRun
 	if read("mam", &runs); len(runs) > 0 {
 		f.mam = &runs[0]

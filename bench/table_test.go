@@ -20,6 +20,7 @@ func TestTable(t *testing.T) {
 	put("writ.idle.json", `{"result":[{"connections":0},{"server_pss_bytes_per_conn":12000,"server_cpu_ms_per_login":0.8},{"server_pss_bytes_per_conn":30000}]}`)
 	put("writ.first.json", `{"result":[{"server_cpu_ms_per_1k":40}]}`)
 	put("writ.again.json", `{"result":[{"server_cpu_ms_per_1k":80}]}`)
+	put("writ.room1000.json", `{"result":{"join":{"seconds":4},"runs":[{"server_cpu_ms_per_1k":9.5}]}}`)
 	put("ejabberd.idle.json", ``) // a run that failed
 	var out strings.Builder
 	if err := writeTable(&out, dir); err != nil {
@@ -37,6 +38,9 @@ func TestTable(t *testing.T) {
 		"CPU-ms per login, fewer sessions":             "≤ 1 0.80 - - met",
 		"growth of that (1 = flat)":                    "≤ 1.25 2 - - MISSED",
 		"messages fetched from the archive":            "- - -",
+		"room of 200: CPU-ms per 1,000 deliveries":     "≤ 10 - - -",
+		"room of 1,000: CPU-ms per 1,000 deliveries":   "9.50 - -",
+		"1,000 people join one room, seconds":          "≤ 5 4 - - met",
 	} {
 		if lines[what] != want {
 			t.Errorf("%s: %q, want %q", what, lines[what], want)

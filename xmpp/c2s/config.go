@@ -17,7 +17,7 @@ type Config struct {
 	Hibernate   config.Duration `toml:"hibernate" doc:"How long a lost session may be resumed (XEP-0198), also over a restart of the server. 0 = 4h."`
 
 	MaxStanza  int `toml:"max_stanza" doc:"Bytes of the largest stanza after sign-in; at least 10000 (RFC 6120). 0 = 262144."`
-	MaxQueue   int `toml:"max_queue" doc:"Stanzas that may wait for one client, or for its return. 0 = 1000."`
+	MaxQueue   int `toml:"max_queue" doc:"Stanzas that may wait for one client, or for its return: more than the largest room has occupants. 0 = 3000."`
 	MaxQueued  int `toml:"max_queued_bytes" doc:"Bytes that may wait for one client, or for its return. 0 = 2097152."`
 	Handshakes int `toml:"handshakes" doc:"TLS handshakes at one time. 0 = 64."`
 	Halfway    int `toml:"halfway" doc:"Connections that are not signed in, of one /24 (IPv4) or /64 (IPv6). 0 = 200, -1 = no limit."`
@@ -54,7 +54,7 @@ func (c Config) orDefault() Config {
 	span(&c.Idle, 60*time.Second)
 	span(&c.Hibernate, 4*time.Hour)
 	def(&c.MaxStanza, 256<<10)
-	def(&c.MaxQueue, 1000)
+	def(&c.MaxQueue, 3000)
 	def(&c.MaxQueued, 2<<20)
 	def(&c.Handshakes, 64)
 	def(&c.Halfway, 200)

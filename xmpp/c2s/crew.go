@@ -16,8 +16,8 @@ type task struct {
 	f func(*conn)
 }
 
-// maxIdle bounds the workers that wait for work, each with a stack of some kilobytes.
-const maxIdle = 64
+// maxIdle bounds the workers that wait for work, each with a stack of some kilobytes: a message to a large room calls one for each occupant.
+const maxIdle = 256
 
 // do runs f on a goroutine of its own and does not wait.
 func (w *crew) do(c *conn, f func(*conn)) {
