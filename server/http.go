@@ -7,13 +7,17 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"writ/xmpp/c2s"
 )
 
 // httpServer has limits for every phase of a request. Faces that take long bodies or answers extend their own deadlines.
 func (h *House) httpServer(handler http.Handler) *http.Server {
+	config := h.TLS.Clone()
+	c2s.TieTickets(config) // the WebSocket binds sign-ins to the certificate
 	return &http.Server{
 		Handler:           handler,
-		TLSConfig:         h.TLS.Clone(),
+		TLSConfig:         config,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute,
 		WriteTimeout:      5 * time.Minute,

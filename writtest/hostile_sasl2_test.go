@@ -401,3 +401,30 @@ func TestAlteredLists(t *testing.T) {
 	}
 	w.ping(t)
 }
+
+// XEP-0440 §3: a WebSocket offers both bindings too, and the one of the certificate is that of the HTTP server.
+func TestXEP0440_3_OverWebSocket(t *testing.T) {
+	t.Parallel()
+	h, _ := loginHouse(t)
+	direct := h.Dial(t, DirectTLS)
+	cs := direct.conn.(*tls.Conn).ConnectionState()
+	end, err := sasl.EndPoint(cs.PeerCertificates[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := h.Dial(t, WebSocket)
+	f, err := c.Secure()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, k := range f.Child("urn:xmpp:sasl-cb:0", "sasl-channel-binding").Children {
+		kinds = append(kinds, k.Attr("type"))
+	}
+	if !slices.Equal(kinds, []string{sasl.TLSExporter, sasl.TLSServerEndPoint}) {
+		t.Error(kinds)
+	}
+	if e, _ := c.scram(t, true, &scram.ChannelBinding{Type: scram.ChannelBindingTLSServerEndpoint, Data: end.Data}); !e.Is(nsSASL2, "success") {
+		t.Error(string(e.AppendTo(nil, "")))
+	}
+}

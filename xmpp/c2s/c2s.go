@@ -179,6 +179,7 @@ func tlsConfigs(base *tls.Config) (plain, direct *tls.Config) {
 	plain.MinVersion = max(plain.MinVersion, tls.VersionTLS12)
 	plain.DynamicRecordSizingDisabled = true // a batch of stanzas is one record
 	plain.NextProtos = nil
+	TieTickets(plain)
 	certificate := plain.GetCertificate
 	certificates := plain.Certificates
 	plain.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type house struct {
 	cert   *x509.CertPool
 
 	accounts *account.Accounts
+	pair     atomic.Pointer[tls.Certificate]
 	kept     *keeper
 }
 
@@ -90,9 +92,10 @@ func newHouseOf(t testing.TB, resources int, change ...func(*Config)) *house {
 	for _, f := range change {
 		f(&c)
 	}
-	certificate, roots := certificate(t)
+	pair, roots := certificate(t)
 	h.cert = roots
-	h.srv, err = New(c, Parts{Router: h.router, SASL: auth, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}}, DB: db, Accounts: accounts})
+	h.renew(pair)
+	h.srv, err = New(c, Parts{Router: h.router, SASL: auth, TLS: &tls.Config{GetCertificate: h.certificate}, DB: db, Accounts: accounts})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +107,13 @@ func newHouseOf(t testing.TB, resources int, change ...func(*Config)) *house {
 		}
 	})
 	return h
+}
+
+// renew changes the certificate of the running server.
+func (h *house) renew(pair tls.Certificate) { h.pair.Store(&pair) }
+
+func (h *house) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return h.pair.Load(), nil
 }
 
 // presence is a presence room in little: it notes broadcasts.

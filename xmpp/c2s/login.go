@@ -187,9 +187,13 @@ func (c *conn) bindings() []sasl.Binding {
 	switch {
 	case c.tls != nil:
 		state := c.tls.ConnectionState()
-		cs, leaf = &state, c.leaf.leaf
+		if cs, leaf = &state, c.leaf.leaf; leaf == nil && state.DidResume {
+			leaf = presented(c.srv.p.TLS, state.ServerName) // or the ticket would not have been taken
+		}
 	case c.ws != nil && c.ws.bosh == nil: // the requests of BOSH come over any number of TLS connections
-		cs = c.ws.tls
+		if cs = c.ws.tls; cs != nil {
+			leaf = presented(c.srv.p.TLS, cs.ServerName) // the HTTP server has the same certificate
+		}
 	}
 	if cs == nil {
 		return nil

@@ -161,7 +161,7 @@ func (h *house) fronted(t *testing.T, share bool) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{TLSConfig: &tls.Config{Certificates: h.srv.tls.Certificates}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http.Server{TLSConfig: &tls.Config{GetCertificate: h.certificate}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s from %s", r.Proto, r.RemoteAddr)
 	})}
 	go s.ServeTLS(h.srv.Front(l, share), "", "")

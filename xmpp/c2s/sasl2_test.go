@@ -541,3 +541,47 @@ func FuzzSASL2(f *testing.F) {
 		}
 	})
 }
+
+// XEP-0440 §3: tls-server-end-point is on offer in a resumed TLS session too, and is that of the session's first handshake: a ticket of
+// a certificate that was replaced is not taken.
+func TestXEP0440_3_ResumedTLS(t *testing.T) {
+	t.Parallel()
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		h := newHouse(t)
+		cache := tls.NewLRUClientSessionCache(4)
+		at := func(c *tls.Config) { c.MaxVersion, c.ClientSessionCache = version, cache }
+		signIn := func(wantResumed bool) {
+			t.Helper()
+			p, tc, f := h.open(at)
+			cs := tc.ConnectionState()
+			if cs.DidResume != wantResumed || !strings.Contains(f, "tls-server-end-point") {
+				t.Fatalf("TLS %x: resumed %v: %s", version, cs.DidResume, f)
+			}
+			p.send("%s", plain2("alice", "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-ENDP'/>"))
+			token := tokenText.FindStringSubmatch(p.expect("<success", "<token"))[1]
+			p.expect("features") // and with it the ticket
+			q, tc, _ := h.open(at)
+			cs = tc.ConnectionState()
+			m := hmac.New(sha256.New, []byte(token))
+			m.Write([]byte("Initiator"))
+			m.Write(bindingOf(t, "ENDP", &cs))
+			q.send("%s", authenticate("HT-SHA-256-ENDP", "alice\x00"+string(m.Sum(nil)), "<fast xmlns='urn:xmpp:fast:0'/>"))
+			q.expect("<success")
+			q.expect("features")
+			if !cs.DidResume {
+				t.Errorf("TLS %x: the second connection was not resumed", version)
+			}
+		}
+		signIn(false)
+		signIn(true)
+		renewed, roots := certificate(t)
+		h.renew(renewed)
+		h.cert = roots
+		p, tc, _ := h.open(func(c *tls.Config) { at(c); c.InsecureSkipVerify = true })
+		if tc.ConnectionState().DidResume {
+			t.Errorf("TLS %x: a ticket of the old certificate was taken", version)
+		}
+		p.send("%s", plain2("alice", ""))
+		p.expect("<success")
+	}
+}
