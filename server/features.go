@@ -55,6 +55,8 @@ func (h *House) chatRooms() []*feature.Feature {
 		h.Rooms.Forget(account)
 	}
 	found := disco.New(h.Router, contacts, events.Newcomer)
+	found.OnStranger(events.Stranger)
+	events.Away = found
 	h.Bulletin = bulletin.New(bulletin.Parts{DB: h.DB, Router: h.Router, People: residents{h.Accounts}, Places: h.Records.Keeper, Clock: h.Clock, Log: h.Log})
 	h.Bulletin.OnAnswer(h.answer)
 	access := devices.New(h.Accounts, h.Router)

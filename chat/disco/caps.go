@@ -63,6 +63,9 @@ func (c *capsCache) put(caps *feature.Caps) {
 // It never takes the presence from the rooms behind it.
 func (d *Disco) presence(ctx context.Context, e *feature.Envelope) (bool, error) {
 	s := e.Session
+	if s == nil && !e.Server {
+		return false, d.presenceFrom(ctx, e)
+	}
 	if s == nil || !e.To.IsZero() || e.Stanza.Type != stanza.Available {
 		return false, nil
 	}

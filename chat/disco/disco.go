@@ -43,12 +43,14 @@ type Disco struct {
 	nodes           []func(context.Context, *feature.Request, string) (*feature.Info, error)
 	ver             string
 	caps            *capsCache
+	away            *away
+	stranger        func(ctx context.Context, account, who jid.JID, caps *feature.Caps)
 }
 
 // New makes the room. known, if not nil, is called when the capabilities of an available session become known or change;
 // it runs on the session's goroutine.
 func New(router feature.Router, contacts Contacts, known func(context.Context, *feature.Session)) *Disco {
-	d := &Disco{router: router, contacts: contacts, known: known, caps: newCapsCache(10_000)}
+	d := &Disco{router: router, contacts: contacts, known: known, caps: newCapsCache(10_000), away: newAway(20_000)}
 	d.own = &feature.Feature{
 		Name:  "disco",
 		Specs: []string{"XEP-0030", "XEP-0115"},

@@ -49,8 +49,18 @@ func (p *PubSub) announce(ctx context.Context, owner jid.JID, n *node, inner []b
 		}
 		audience = append(audience, contacts...)
 	}
+	abroad := map[jid.JID]bool{} // clients elsewhere, and their accounts
+	away := func(to jid.JID) {
+		if !abroad[to] {
+			abroad[to], abroad[to.Bare()] = true, true
+			p.Router.Deliver(ctx, to, ev.WithTo(to))
+		}
+	}
 	for _, a := range audience {
 		if !p.Router.Local(a) {
+			for _, who := range p.wanting(a, n.name) {
+				away(who)
+			}
 			continue
 		}
 		for _, s := range p.Router.Sessions(a.Bare()) {
@@ -59,12 +69,37 @@ func (p *PubSub) announce(ctx context.Context, owner jid.JID, n *node, inner []b
 			}
 		}
 	}
-	subscribed, err := p.subscribers(ctx, owner, n)
+	subscribed, elsewhere, err := p.subscribers(ctx, owner, n)
 	if err != nil {
 		p.Log.Error("telling subscribers of an event", "err", err)
 	}
 	for _, s := range subscribed {
 		send(s)
+	}
+	for _, j := range elsewhere {
+		away(j)
+	}
+}
+
+// wanting are the clients of an account on another server that want events of a node.
+func (p *PubSub) wanting(account jid.JID, node string) []jid.JID {
+	if p.Away == nil {
+		return nil
+	}
+	return p.Away.Wanting(account, node)
+}
+
+// Stranger sends the account's last items to a client on another server that has become known to it (XEP-0163 §4.3.4).
+func (p *PubSub) Stranger(ctx context.Context, account, who jid.JID, caps *feature.Caps) {
+	last, err := lastItems(ctx, p.DB, []jid.JID{account}, "open", "presence")
+	if err != nil {
+		p.Log.Error("sending last items", "err", err)
+		return
+	}
+	for _, l := range last {
+		if caps.Notify[l.node.name] {
+			p.Router.Deliver(ctx, who, event(account, who, itemsEvent(l.node, []item{l.item})))
+		}
 	}
 }
 

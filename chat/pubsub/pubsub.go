@@ -52,6 +52,13 @@ type Config struct {
 	Contacts Contacts
 	Clock    clock.Clock
 	Log      *slog.Logger
+	Away     Away // nil: nothing is known of clients on other servers
+}
+
+// Away knows the clients of contacts on other servers. Package disco implements it.
+type Away interface {
+	// Wanting are the clients of an account elsewhere that are known to be there and to want events of the node.
+	Wanting(account jid.JID, node string) []jid.JID
 }
 
 // PubSub is the room.

@@ -73,6 +73,8 @@ func (h *house) Sessions(a jid.JID) []*feature.Session                      { re
 func (h *house) Submit(context.Context, *feature.Envelope)                  {}
 func (h *house) Deliver(context.Context, jid.JID, *stanza.Stanza)           {}
 func (h *house) Ask(*feature.Session, *stanza.Stanza, func(*stanza.Stanza)) {}
+func (h *house) AskAway(context.Context, *stanza.Stanza, func(*stanza.Stanza)) {
+}
 
 // client is a session's outlet that keeps what it is given.
 type client struct {

@@ -58,8 +58,12 @@ func (p *PubSub) subscribe(ctx context.Context, r *feature.Request, el *xml.Elem
 	var b xml.Builder
 	b.Start(NS, "pubsub").Empty("", "subscription", "node", name, "jid", who.String(), "subscription", "subscribed")
 	return feature.Reply{Payload: b.Bytes(), Then: func() {
-		if len(last) > 0 && r.Session != nil { // XEP-0060 §6.1.7
+		switch { // XEP-0060 §6.1.7
+		case len(last) == 0:
+		case r.Session != nil:
 			r.Session.Out.Push(event(r.To, r.Session.JID, itemsEvent(n, last)))
+		default:
+			p.Router.Deliver(context.WithoutCancel(ctx), r.From, event(r.To, r.From, itemsEvent(n, last)))
 		}
 	}}, nil
 }
@@ -125,29 +129,33 @@ func saveSubscription(ctx context.Context, tx *store.Tx, account jid.JID, name s
 	return nil
 }
 
-// subscribers are the sessions whose account or full JID has subscribed to the node and is still admitted.
-func (p *PubSub) subscribers(ctx context.Context, owner jid.JID, n *node) ([]*feature.Session, error) {
+// subscribers are the sessions whose account or full JID has subscribed to the node and is still admitted, and the addresses on other servers
+// that have.
+func (p *PubSub) subscribers(ctx context.Context, owner jid.JID, n *node) (sessions []*feature.Session, elsewhere []jid.JID, err error) {
 	rows, err := p.DB.Query(ctx, `SELECT jid FROM pubsub_subscription WHERE account = $1 AND node = $2`, owner.String(), n.name)
 	if err != nil {
-		return nil, fmt.Errorf("pubsub: reading subscriptions: %w", err)
+		return nil, nil, fmt.Errorf("pubsub: reading subscriptions: %w", err)
 	}
 	defer rows.Close()
 	var who []jid.JID
 	for rows.Next() {
 		var s string
 		if err := rows.Scan(&s); err != nil {
-			return nil, fmt.Errorf("pubsub: reading subscriptions: %w", err)
+			return nil, nil, fmt.Errorf("pubsub: reading subscriptions: %w", err)
 		}
 		if j, err := jid.Parse(s); err == nil {
 			who = append(who, j)
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("pubsub: reading subscriptions: %w", err)
+		return nil, nil, fmt.Errorf("pubsub: reading subscriptions: %w", err)
 	}
-	var sessions []*feature.Session
 	for _, j := range who {
 		if p.admit(ctx, n, owner, j.Bare()) != nil {
+			continue
+		}
+		if !p.Router.Local(j) {
+			elsewhere = append(elsewhere, j)
 			continue
 		}
 		for _, s := range p.Router.Sessions(j.Bare()) {
@@ -156,5 +164,5 @@ func (p *PubSub) subscribers(ctx context.Context, owner jid.JID, n *node) ([]*fe
 			}
 		}
 	}
-	return sessions, nil
+	return sessions, elsewhere, nil
 }

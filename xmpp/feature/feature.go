@@ -200,6 +200,8 @@ type Router interface {
 	// Ask sends a request from the server to a session. done gets the answer, matched by id, sender and kind, or nil when the
 	// session ended or 60 s passed. It runs on the session's goroutine (or a timer's) and must not block. An empty id is filled in.
 	Ask(s *Session, iq *stanza.Stanza, done func(reply *stanza.Stanza))
+	// AskAway is Ask for someone on another server, from an account or a domain of this one. The answer is matched by id, sender, addressee and kind.
+	AskAway(ctx context.Context, iq *stanza.Stanza, done func(reply *stanza.Stanza))
 }
 
 // Drop is returned by Screen to discard an envelope in silence; it is counted.

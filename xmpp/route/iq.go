@@ -22,7 +22,7 @@ type iqKey struct {
 func (r *Router) takeIQ(ctx context.Context, e *feature.Envelope, p *Sender, done func()) {
 	s := e.Stanza
 	request := s.Type == stanza.Get || s.Type == stanza.Set
-	if !request && e.Session != nil && r.asks.answer(e.Session, s) {
+	if !request && r.asks.answer(e.Session, s) {
 		r.InOrder(p, done)
 		return
 	}
@@ -125,6 +125,7 @@ type askKey struct {
 
 type ask struct {
 	from  jid.JID
+	to    jid.JID // of a question to another server; zero: it was asked of a session
 	done  func(*stanza.Stanza)
 	timer *time.Timer
 }
@@ -137,13 +138,35 @@ func (r *Router) Ask(s *feature.Session, iq *stanza.Stanza, done func(reply *sta
 	if iq.ID == "" {
 		iq = iq.WithHead(iq.From, iq.To, rand.Text(), iq.Type)
 	}
-	k := askKey{s, iq.ID}
-	a := &ask{from: iq.From, done: done}
+	if r.asking(askKey{s, iq.ID}, &ask{from: iq.From, done: done}) {
+		s.Out.Push(iq)
+	}
+}
+
+// maxAway bounds the questions to other servers that are open at one time.
+const maxAway = 10_000
+
+// AskAway implements feature.Router.
+func (r *Router) AskAway(ctx context.Context, iq *stanza.Stanza, done func(reply *stanza.Stanza)) {
+	iq = iq.WithHead(iq.From, iq.To, rand.Text(), iq.Type) // an id that nobody else could know
+	k, a := askKey{nil, iq.ID}, &ask{from: iq.From, to: iq.To, done: done}
+	if !r.asking(k, a) {
+		return
+	}
+	if err := r.remote(ctx, iq, 0); err != nil && r.asks.take(k, a) {
+		a.timer.Stop()
+		done(nil)
+	}
+}
+
+// asking opens a question. If it cannot, the question is answered with nil.
+func (r *Router) asking(k askKey, a *ask) bool {
+	done := a.done
 	r.asks.mu.Lock()
-	if r.asks.open[k] != nil {
+	if r.asks.open[k] != nil || k.session == nil && len(r.asks.open) >= maxAway {
 		r.asks.mu.Unlock()
 		done(nil)
-		return
+		return false
 	}
 	a.timer = time.AfterFunc(askTimeout, func() {
 		if r.asks.take(k, a) {
@@ -152,7 +175,7 @@ func (r *Router) Ask(s *feature.Session, iq *stanza.Stanza, done func(reply *sta
 	})
 	r.asks.open[k] = a
 	r.asks.mu.Unlock()
-	s.Out.Push(iq)
+	return true
 }
 
 func (a *asks) take(k askKey, want *ask) bool {
@@ -171,7 +194,7 @@ func (a *asks) answer(s *feature.Session, reply *stanza.Stanza) bool {
 	a.mu.Lock()
 	q := a.open[k]
 	a.mu.Unlock()
-	if q == nil || !reply.To.IsZero() && reply.To != q.from || !a.take(k, q) {
+	if q == nil || !reply.To.IsZero() && reply.To != q.from || !q.to.IsZero() && (reply.From != q.to || reply.To.IsZero()) || !a.take(k, q) {
 		return false
 	}
 	q.timer.Stop()
