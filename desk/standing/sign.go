@@ -110,7 +110,7 @@ func (b *Book) Draft(ctx context.Context, by string, r Record) (Record, error) {
 		if err := may(ctx, tx, by, drafters, now); err != nil {
 			return err
 		}
-		r.Needs = []string{string(registry.Counsel), string(registry.Rights)}
+		r.Needs, r.Scope.Then = []string{string(registry.Counsel), string(registry.Rights)}, time.Time{} // nobody chooses it
 		if r.Replaces != "" {
 			old, err := get(ctx, tx, r.Replaces)
 			if err != nil {
@@ -118,6 +118,9 @@ func (b *Book) Draft(ctx context.Context, by string, r Record) (Record, error) {
 			}
 			if old.InForce.IsZero() || !old.Ended.IsZero() {
 				return law.Refuse("state.not_offered", "only a record in force is replaced")
+			}
+			if r.Scope.NewOnly && old.Scope.NewOnly {
+				r.Scope.Then = old.Then().UTC()
 			}
 			if eases(old, r) {
 				r.Needs = append(r.Needs, string(registry.Executive))

@@ -61,7 +61,10 @@ type Scope struct {
 	Services      []string `json:"services"`
 	Agencies      []string `json:"agencies"`
 	Instruments   []string `json:"instruments"`
-	NewOnly       bool     `json:"new_only"` // only requests received at or after From
+	NewOnly       bool     `json:"new_only"` // only requests received from then on
+	// Then is where new begins. Zero: when the record comes into force. A record that follows another of new requests begins where that
+	// one did, or its signing would free what came in between.
+	Then time.Time `json:"then,omitzero"`
 }
 
 // Exception is a kind of request that may still be admitted, by two people, case by case.
@@ -131,7 +134,15 @@ func (r Record) Meets(s Subject) bool {
 	in := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
 	return (len(r.Scope.Jurisdictions) == 0 || slices.ContainsFunc(r.Scope.Jurisdictions, func(j string) bool { return law.Within(s.Jurisdiction, j) })) &&
 		in(r.Scope.Services, s.Service) && in(r.Scope.Agencies, s.Agency) && in(r.Scope.Instruments, s.Instrument) &&
-		(!r.Scope.NewOnly || !s.Received.Before(r.Since()))
+		(!r.Scope.NewOnly || !s.Received.Before(r.Then()))
+}
+
+// Then is where new begins for a record that meets new requests only.
+func (r Record) Then() time.Time {
+	if !r.Scope.Then.IsZero() {
+		return r.Scope.Then
+	}
+	return r.Since()
 }
 
 // Exception gives the record's exception for the subject's instrument with the id; an empty id gives the first that fits.

@@ -340,6 +340,37 @@ func TestLapse(t *testing.T) {
 	})
 }
 
+// A standing of new requests that is renewed still holds what came in since the first one: its renewal eases nothing.
+func TestRenewalOfNewOnly(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		o := open(t, db)
+		scope := standing.Scope{Jurisdictions: []string{"HK"}, NewOnly: true}
+		r := o.force(standing.Record{Stage: standing.ProductionPaused, Scope: scope})
+		before, between := hk, hk
+		between.Received = start.AddDate(0, 1, 0)
+		for range 2 {
+			o.clock.Advance(standing.MaxReview)
+			next := o.draft(standing.Record{Stage: standing.ProductionPaused, Scope: standing.Scope{Jurisdictions: []string{"HK"}, NewOnly: true, Then: o.clock.Now()}, Replaces: r.ID})
+			if len(next.Needs) != 2 {
+				t.Errorf("a renewal needs %v", next.Needs)
+			}
+			for person, role := range map[string]registry.Role{"carl": registry.Counsel, "hana": registry.Rights} {
+				if _, err := o.sign(next, person, role); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r = next
+			if m, _ := o.lookup(between); !m.Binds() || m.Lapsed || m.Record.ID != r.ID {
+				t.Errorf("what came in between: %+v", m)
+			}
+			if m, _ := o.lookup(before); m.Binds() {
+				t.Error("what came in before the first one is held")
+			}
+		}
+	})
+}
+
 // It begins when it says, not before; the strictest of several binds; an admission frees one case from one record.
 func TestWhichBinds(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,10 @@ type provider struct {
 	tokens map[string]string            // of officers, for an hour
 	n      int                          // requests filed
 	shared sync.Mutex                   // held while a person of no team signs
+
+	pause    []string // what the standing in force was drafted with
+	standing string   // its id
+	renewed  int      // times that it was renewed after its review date
 }
 
 func day(s string) time.Time {

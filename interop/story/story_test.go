@@ -141,6 +141,7 @@ func (p *provider) play(h period) {
 		if i == 0 {
 			p.renew()
 		}
+		p.prolong()
 		p.chat()
 		var today []*request
 		for j := i; j < len(h.list); j += len(h.days) {
@@ -247,23 +248,47 @@ func (p *provider) people() {
 func (p *provider) stand(stage, statement string, form ...string) {
 	p.t.Helper()
 	anna := p.online("anna")
-	at := p.post("carl", "/staff/standings", append([]string{"stage", stage, "jurisdictions", "HK", "statement", statement, "resume", "Legal due diligence on the law is complete and published."}, form...)...)
-	id := at[strings.LastIndex(at, "/")+1:]
-	for person, role := range map[string]string{"carl": "counsel", "hana": "rights"} {
-		page := p.as(person).Get(at).Body
-		hash := regexp.MustCompile(`name="hash" value="([0-9a-f]{64})"|data-hash="([0-9a-f]{64})"`).FindStringSubmatch(page)
-		if hash == nil {
-			p.t.Fatalf("%s finds nothing to sign of %s: %s", person, id, plain(page))
-		}
-		sum := hash[1] + hash[2]
-		p.post(person, at+"/sign", "role", role, "hash", sum, "assertion", p.as(person).Sign(p.key, person, sum))
-	}
+	p.pause = append([]string{"stage", stage, "jurisdictions", "HK", "statement", statement, "resume", "Legal due diligence on the law is complete and published."}, form...)
+	p.sealed(p.pause)
 	p.reads(anna, statement)
 	if err := anna.End(); err != nil {
 		p.t.Fatal(err)
 	}
 	if a := p.Visit(p.t).Get("/standing"); !strings.Contains(a.Body, statement) {
 		p.t.Errorf("the public site lacks the statement: %s", plain(a.Body))
+	}
+}
+
+// sealed drafts a standing and has both sign it.
+func (p *provider) sealed(form []string) {
+	p.t.Helper()
+	at := p.post("carl", "/staff/standings", form...)
+	for person, role := range map[string]string{"carl": "counsel", "hana": "rights"} {
+		page := p.as(person).Get(at).Body
+		hash := regexp.MustCompile(`name="hash" value="([0-9a-f]{64})"|data-hash="([0-9a-f]{64})"`).FindStringSubmatch(page)
+		if hash == nil {
+			p.t.Fatalf("%s finds nothing to sign at %s: %s", person, at, plain(page))
+		}
+		sum := hash[1] + hash[2]
+		p.post(person, at+"/sign", "role", role, "hash", sum, "assertion", p.as(person).Sign(p.key, person, sum))
+	}
+	p.standing = at[strings.LastIndex(at, "/")+1:]
+}
+
+// prolong renews a standing whose review date has passed: the desk raises an alarm, it binds on, and a new record follows it.
+func (p *provider) prolong() {
+	p.t.Helper()
+	const alarm = "The review date of a standing has passed"
+	if p.pause == nil || !strings.Contains(p.as("carl").Get("/staff/").Body, alarm) {
+		return
+	}
+	if a := p.Visit(p.t).Get("/standing"); !strings.Contains(a.Body, "review overdue: stays in force") {
+		p.t.Errorf("the public site does not say that the review is overdue: %s", plain(a.Body))
+	}
+	p.sealed(append([]string{"replaces", p.standing}, p.pause...))
+	p.renewed++
+	if a := p.as("carl").Get("/staff/"); strings.Contains(a.Body, alarm) {
+		p.t.Errorf("after the renewal the alarm goes on: %s", plain(a.Body))
 	}
 }
 
@@ -313,6 +338,9 @@ func meta(t *testing.T) []line {
 	}
 	p.play(period{"2020-H2", h2, list[2:]})
 	p.play(period{"2021-H1", h2021, p.requests(a[3].requests, a[3].accounts, 0, 2, deliver, hold)})
+	if p.renewed < 3 {
+		t.Errorf("in a year the pause was renewed %d times", p.renewed)
+	}
 	p.to(day("2021-08-25"))
 	return []line{
 		p.check("Meta", "2019-H2", "241 requests, 257 accounts, 46 % with some data", a[0], "46.1"), p.check("Meta", "2020-H1", "262 requests, 24 % with some data", a[1], "24.0"),

@@ -14,7 +14,7 @@ import (
 func (p *room) show(w http.ResponseWriter, r *http.Request) {
 	done := ""
 	if r.URL.Query().Get("filed") != "" {
-		done = "Your request was received, logged and counted. Keep the receipt: it proves that."
+		done = "Filed. Keep the receipt: it proves that your request was received, and when."
 	} else if r.URL.Query().Get("done") != "" {
 		done = "Done."
 	}
