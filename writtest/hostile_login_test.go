@@ -85,8 +85,8 @@ func TestHostileLogin(t *testing.T) {
 		{name: "registration at another address", send: "<iq xmlns='jabber:client' type='set' id='1' to='mallory@" + Domain + "'><query xmlns='jabber:iq:register'/></iq>", want: "S:not-authorized"},
 		{name: "registration as an answer", send: "<iq xmlns='jabber:client' type='result' id='1'><query xmlns='jabber:iq:register'/></iq>", want: "S:not-authorized"},
 		{name: "registration before TLS", at: clear, only: "TCP", send: newcomer("set", "<username>eve</username><password>a long password</password>"), want: "S:not-authorized"},
-		{name: "enable before login", send: "<enable xmlns='" + nsSM + "'/>", want: "S:not-authorized"},
-		{name: "resume before login", send: "<resume xmlns='" + nsSM + "' previd='x' h='0'/>", want: "S:not-authorized"},
+		{name: "enable before login", send: "<enable xmlns='" + nsSM + "'/>", want: "failed:unexpected-request"},
+		{name: "resume before login", send: "<resume xmlns='" + nsSM + "' previd='x' h='0'/>", want: "failed:unexpected-request"},
 		{name: "starttls inside TLS", only: "TCP", send: "<starttls xmlns='" + nsTLS + "'/>", want: "failed:"},
 
 		{name: "compress after login", at: signed, send: "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>", want: "S:unsupported-stanza-type|not-authorized"},

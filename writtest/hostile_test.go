@@ -219,6 +219,10 @@ func (c *Client) silent() error {
 	}
 	c.Write(head + " type='get' id='silent' to='" + Domain + "'><ping xmlns='urn:xmpp:ping'/></iq>")
 	e, err := c.skipHeader()
+	for err == nil && e.Attr("type") == "get" && e.Child("urn:xmpp:ping", "ping") != nil { // it was silent for long (XEP-0199 §4.1)
+		c.Write("<iq xmlns='jabber:client' type='result' id='" + e.Attr("id") + "' to='" + Domain + "'/>")
+		e, err = c.skipHeader()
+	}
 	if err != nil {
 		return err
 	}
