@@ -58,6 +58,15 @@ func (c Config) forProfile() (Config, error) {
 			(*list)[i] = home
 		}
 	}
+	for key, address := range map[string]*string{"http.console": &c.HTTP.Console, "http.internal": &c.HTTP.Internal} {
+		home, ok := atHome(*address)
+		if *address != "" && !ok {
+			return c, config.Invalid(key, *address, "with profile = "+c.Profile+" a loopback or private address")
+		}
+		if ok {
+			*address = home
+		}
+	}
 	c.XMPP.InsecureLogin = c.Profile == ProfileTest
 	c.XMPP.Rate, c.XMPP.Failures, c.XMPP.Halfway = -1, -1, -1
 	c.S2S.Mode, c.S2S.Services = s2s.Off, nil // who registers as they like must reach nobody else
