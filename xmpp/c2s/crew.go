@@ -16,8 +16,8 @@ type task struct {
 	f func(*conn)
 }
 
-// maxIdle bounds the workers that wait for work, each with a stack of some kilobytes: a message to a large room calls one for each occupant.
-const maxIdle = 256
+// maxIdle bounds the workers that wait for work: each has a stack as deep as a TLS handshake.
+const maxIdle = 64
 
 // do runs f on a goroutine of its own and does not wait.
 func (w *crew) do(c *conn, f func(*conn)) {
@@ -53,6 +53,17 @@ func (w *crew) work(t task) {
 			return
 		}
 	}
+}
+
+// trim sends half of those home that wait, those who have waited longest: a house in which nothing happens has none.
+func (w *crew) trim() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := (len(w.idle) + 1) / 2
+	for _, next := range w.idle[:n] {
+		close(next)
+	}
+	w.idle = append([]chan task(nil), w.idle[n:]...)
 }
 
 // end sends those home that wait; those that work go when they are done.

@@ -32,6 +32,7 @@ func (s *Server) sweep() {
 			}
 			s.expire(s.p.Clock.Now())
 			s.sweepBOSH(now)
+			s.crew.trim()
 			s.gate.forget(now)
 			s.ends.forget(now.Add(-s.c.AuthTimeout.Std() - endsKept))
 			s.takeEnded()
