@@ -18,6 +18,14 @@ func iq(kind, to, payload string) string {
 	return "<iq xmlns='jabber:client' type='" + kind + "' id='h1'" + to + ">" + payload + "</iq>"
 }
 
+func bookmarks(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "<conference jid='r%d@rooms.example'/>", i)
+	}
+	return b.String()
+}
+
 func message(head, inner string) string {
 	return "<message xmlns='jabber:client' " + head + ">" + inner + "</message>"
 }
@@ -126,6 +134,16 @@ func TestHostileStanzas(t *testing.T) {
 		{name: "roster set without an item", send: iq("set", "", "<query xmlns='jabber:iq:roster'/>"), want: "E:bad-request"},
 		{name: "roster item without jid", send: iq("set", "", "<query xmlns='jabber:iq:roster'><item/></query>"), want: "E:bad-request"},
 		{name: "roster item that is no address", send: iq("set", "", "<query xmlns='jabber:iq:roster'><item jid='@'/></query>"), want: "E:jid-malformed"},
+		{name: "private storage of another", send: iq("get", "witness@{domain}", "<query xmlns='jabber:iq:private'><a xmlns='a:b'/></query>"), want: "E:service-unavailable"},
+		{name: "private storage of nobody", send: iq("set", "nobody@{domain}", "<query xmlns='jabber:iq:private'><a xmlns='a:b'/></query>"), want: "E:service-unavailable"},
+		{name: "private storage of nothing", send: iq("set", "", "<query xmlns='jabber:iq:private'/>"), want: "E:not-acceptable"},
+		{name: "private storage of a reserved name", send: iq("set", "", "<query xmlns='jabber:iq:private'><query xmlns='jabber:iq:roster'/></query>"), want: "E:not-acceptable"},
+		{name: "private storage of 100 KiB", send: iq("set", "", "<query xmlns='jabber:iq:private'><a xmlns='a:b'>"+strings.Repeat("a", 100<<10)+"</a></query>"), want: "E:policy-violation"},
+		{name: "private storage under 2,000 bytes of name", send: iq("set", "", "<query xmlns='jabber:iq:private'><a xmlns='"+strings.Repeat("n", 2000)+"'/></query>"), want: "E:policy-violation"},
+		{name: "bookmark of no address", send: iq("set", "", "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'><conference jid='@'/></storage></query>"), want: "E:bad-request"},
+		{name: "two lists of bookmarks", send: iq("set", "", "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/><storage xmlns='storage:bookmarks'/></query>"), want: "E:not-acceptable"},
+		{name: "2,000 bookmarks", send: iq("set", "", "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'>"+bookmarks(2000)+"</storage></query>"), want: "E:policy-violation"},
+		{name: "picture that is no base64", send: iq("set", "", "<vCard xmlns='vcard-temp'><PHOTO><BINVAL>*</BINVAL></PHOTO></vCard>"), want: "E:bad-request"},
 		{name: "vcard of another set", send: iq("set", "witness@{domain}", "<vCard xmlns='vcard-temp'/>"), want: "E:forbidden"},
 		{name: "block without an item", send: iq("set", "", "<block xmlns='urn:xmpp:blocking'/>"), want: "E:bad-request"},
 		{name: "block no address", send: iq("set", "", "<block xmlns='urn:xmpp:blocking'><item jid='@'/></block>"), want: "E:jid-malformed"},

@@ -193,6 +193,9 @@ func (r *room) putList(ctx context.Context, tx *store.Tx, account jid.JID, list 
 	if err != nil {
 		return nil, err
 	}
+	if n := len(list.All(listNode, "conference")); n > maxBookmarks {
+		return nil, stanza.PolicyViolation("a list may have at most 1,000 bookmarks")
+	}
 	announce, err := r.Nodes.Put(ctx, tx, account, listNode, pubsub.Options{Private: true}, pubsub.Item{ID: id, Payload: list})
 	if err != nil {
 		return nil, err
@@ -251,18 +254,12 @@ func (r *room) apply(ctx context.Context, tx *store.Tx, account jid.JID, changed
 	if err != nil {
 		return nil, err
 	}
-	var announce []func()
-	for _, i := range changed {
-		a, err := r.Nodes.Put(ctx, tx, account, itemsNode, pubsub.Options{Private: true, MaxItems: maxBookmarks}, i)
-		if err != nil {
-			return nil, err
-		}
-		announce = append(announce, a)
+	if len(changed) == 0 {
+		return retract, nil
 	}
+	announce, err := r.Nodes.Put(ctx, tx, account, itemsNode, pubsub.Options{Private: true, MaxItems: maxBookmarks}, changed...)
 	return func() {
 		retract()
-		for _, a := range announce {
-			a()
-		}
-	}, nil
+		announce()
+	}, err
 }

@@ -87,7 +87,7 @@ func (p *PubSub) Admits(ctx context.Context, account jid.JID, node string, reade
 	return p.Contacts.Subscribed(ctx, account, reader)
 }
 
-// Put publishes on the owner's behalf. announce sends the events; call it after the commit.
+// Put publishes on the owner's behalf. announce sends the events, one for each item; call it after the commit.
 func (p *PubSub) Put(ctx context.Context, tx *store.Tx, account jid.JID, name string, o Options, published ...Item) (announce func(), err error) {
 	n, err := p.nodeAs(ctx, tx, account, name, o)
 	if err != nil {
@@ -96,12 +96,16 @@ func (p *PubSub) Put(ctx context.Context, tx *store.Tx, account jid.JID, name st
 	raw := make([]item, 0, len(published))
 	for _, i := range published {
 		put := item{id: i.ID, payload: i.Payload.AppendTo(nil, NS)}
-		if err := putItem(ctx, tx, account, n, put, p.Clock.Now()); err != nil {
+		if err := setItem(ctx, tx, account, n, put, p.Clock.Now()); err != nil {
 			return nil, err
 		}
 		raw = append(raw, put)
 	}
-	return func() { p.announce(ctx, account, n, itemsEvent(n, raw)) }, nil
+	return func() {
+		for i := range raw {
+			p.announce(ctx, account, n, itemsEvent(n, raw[i:i+1]))
+		}
+	}, trim(ctx, tx, account, n)
 }
 
 // nodeAs gives a node that is as the options say.

@@ -130,6 +130,14 @@ func purge(ctx context.Context, tx *store.Tx, account jid.JID, name string) erro
 
 // putItem stores an item as the newest, in place of one with the same id, and lets the oldest go.
 func putItem(ctx context.Context, tx *store.Tx, account jid.JID, n *node, i item, now time.Time) error {
+	if err := setItem(ctx, tx, account, n, i, now); err != nil {
+		return err
+	}
+	return trim(ctx, tx, account, n)
+}
+
+// setItem is putItem without letting go: who stores many trims once.
+func setItem(ctx context.Context, tx *store.Tx, account jid.JID, n *node, i item, now time.Time) error {
 	if _, err := deleteItem(ctx, tx, account, n.name, i.id); err != nil {
 		return err
 	}
@@ -138,7 +146,7 @@ func putItem(ctx context.Context, tx *store.Tx, account jid.JID, n *node, i item
 	if err != nil {
 		return fmt.Errorf("pubsub: storing an item: %w", err)
 	}
-	return trim(ctx, tx, account, n)
+	return nil
 }
 
 // trim deletes what is older than the newest max_items.
