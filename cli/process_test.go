@@ -55,7 +55,7 @@ func TestTheProgramAsAProcess(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "writ.toml")
 	text := fmt.Sprintf("domain = 'writ.example'\ndata = '%[1]s/data'\n[store]\nurl = 'sqlite:%[1]s/data/writ.db'\n[xmpp]\nlisten = ['127.0.0.1:0']\nlisten_tls = ['127.0.0.1:0']\n"+
-		"[http]\nlisten = []\nlisten_tls = ['127.0.0.1:0']\ninternal = ''\n[federation]\nmode = 'off'\n", dir)
+		"[http]\nlisten = []\nlisten_tls = ['127.0.0.1:0']\ninternal = ''\nconsole = ''\n[federation]\nmode = 'off'\n", dir)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
