@@ -63,6 +63,7 @@ func (c Config) records() (out []string) {
 
 // Pending tells which migrations a start with this configuration would apply.
 func Pending(ctx context.Context, c Config) (steps []store.Step, err error) {
+	c.Store = c.store() // its own, not one aside
 	err = aside(ctx, c, func(h *House) (err error) {
 		steps, err = h.DB.Pending(ctx, h.Schemas())
 		return err
