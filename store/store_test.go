@@ -266,7 +266,7 @@ func TestTimesAreMicrosecondsInUTC(t *testing.T) {
 
 func TestOpenRefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"", "sqlite:", "mysql://a:geheim@b/c"} {
+	for _, url := range []string{"sqlite:", "x.db", "mysql://a:geheim@b/c"} {
 		err := store.Config{URL: url}.Check()
 		if err == nil || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%q: %v", url, err)

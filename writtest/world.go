@@ -131,14 +131,21 @@ func (w *World) Join(t testing.TB, db *store.DB, domain string, options ...Optio
 	return h
 }
 
-// Enter makes a running house found.
+// Enter makes a running house found. One that does not listen for other servers has a port that nobody answers at.
 func (w *World) Enter(h *House) {
+	at := uint16(deaf)
+	if len(h.At.Peers) > 0 {
+		at = port(h.At.Peers[0])
+	}
 	for _, host := range h.Router.Hosts() {
 		domain := host.ASCII()
-		w.Point("_xmpp-server._tcp."+domain, locate.Service{Host: domain, Port: port(h.At.Peers[0]), Weight: 1})
+		w.Point("_xmpp-server._tcp."+domain, locate.Service{Host: domain, Port: at, Weight: 1})
 		w.Place(domain, netip.MustParseAddr("127.0.0.1"))
 	}
 }
+
+// deaf is a port of this machine that no test listens on: below those that the system gives away.
+const deaf = 5299
 
 func port(a net.Addr) uint16 { return a.(*net.TCPAddr).AddrPort().Port() }
 
