@@ -266,12 +266,6 @@ func await(t *testing.T, c *writtest.Client, what string, fits func(*xml.Element
 	}
 }
 
-func byID(id string) func(*xml.Element) bool {
-	return func(e *xml.Element) bool {
-		return e.Attr("id") == id && e.Attr("type") != "get" && e.Attr("type") != "set"
-	}
-}
-
 // Debian's prosody and ejabberd, and Writ, one with a certificate that all trust and one that only the DNS vouches for: every pair exchanges
 // messages, requests, errors, subscriptions and presence.
 func TestOtherServers(t *testing.T) {

@@ -3,7 +3,6 @@ package writtest
 import (
 	"crypto/tls"
 	"encoding/base64"
-	"fmt"
 	"net"
 	"runtime"
 	"testing"
@@ -221,7 +220,7 @@ func (s *signer) fast(inside string) {
 	s.opened()
 	e := s.next("success")
 	if e.Child(nsBind2, "bound") == nil && e.Child(nsSM, "resumed") == nil {
-		s.b.Fatal(fmt.Sprintf("%s", e.AppendTo(nil, "")))
+		s.b.Fatal(string(e.AppendTo(nil, "")))
 	}
 	if e.Child(nsSM, "resumed") == nil {
 		s.next("features")

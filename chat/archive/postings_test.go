@@ -155,13 +155,13 @@ func TestPackingIsTakenUpAgain(t *testing.T) {
 	t.Parallel()
 	db := storetest.SQLite(t)
 	const n = 1<<bucketBits + 10
-	a := filled(t, db, n)
+	filled(t, db, n)
 	for _, text := range []string{`DELETE FROM archive_posting WHERE account > 'user5'`, `UPDATE archive_packed SET bucket = 0`} {
 		if err := db.Write(t.Context(), func(tx *store.Tx) error { _, err := tx.Exec(t.Context(), text); return err }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a = restart(t, db)
+	a := restart(t, db)
 	pagesAreRight(t, a, n)
 	say(t, a, account(1), account(2), "the next message", begin.Add(1e6*time.Second)) // begins it
 	packAll(t, a)

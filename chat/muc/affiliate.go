@@ -219,9 +219,7 @@ func (r *Room) listed(is func(user) bool) []jid.JID {
 func (r *Room) reload(ctx context.Context, account jid.JID) {
 	r.forgetSender(account)
 	if r.locked || !r.exists {
-		if _, ok := r.users[account]; ok {
-			delete(r.users, account)
-		}
+		delete(r.users, account)
 		return
 	}
 	row, err := r.m.readRoom(ctx, r.name)

@@ -246,7 +246,7 @@ func TestXEP0124_14_2_Order(t *testing.T) {
 	})
 	first := w.later(w.rid+1, "", ping("1"))
 	one, two := <-first, <-second
-	if both := one + two; strings.Index(both, "id='1'") < 0 || strings.Index(both, "id='2'") < strings.Index(both, "id='1'") {
+	if both := one + two; !strings.Contains(both, "id='1'") || strings.Index(both, "id='2'") < strings.Index(both, "id='1'") {
 		t.Errorf("answered %s, then %s", one, two)
 	}
 	w.rid += 2
