@@ -35,6 +35,7 @@ import (
 	"writ/xmpp/jid"
 	"writ/xmpp/route"
 	"writ/xmpp/sasl"
+	"writ/xmpp/stream"
 )
 
 // Accounts is what serving clients asks of the accounts.
@@ -183,11 +184,11 @@ func tlsConfigs(base *tls.Config) (plain, direct *tls.Config) {
 	certificate := plain.GetCertificate
 	certificates := plain.Certificates
 	plain.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		c, err := pickCertificate(h, certificate, certificates)
+		c, err := stream.Certificate(h, certificate, certificates)
 		if err == nil && c != nil {
 			if l, ok := h.Conn.(*leafConn); ok {
 				l.leaf = c.Leaf
-				l.enter()
+				l.Enter()
 			}
 		}
 		return c, err
@@ -195,24 +196,6 @@ func tlsConfigs(base *tls.Config) (plain, direct *tls.Config) {
 	direct = plain.Clone()
 	direct.NextProtos = []string{"xmpp-client"} // crypto/tls answers any other with no_application_protocol (RFC 7301 §3.2)
 	return plain, direct
-}
-
-// pickCertificate is crypto/tls's own choice, made where we can see it: tls-server-end-point needs to know it.
-func pickCertificate(h *tls.ClientHelloInfo, get func(*tls.ClientHelloInfo) (*tls.Certificate, error), list []tls.Certificate) (*tls.Certificate, error) {
-	if get != nil {
-		if c, err := get(h); err != nil || c != nil {
-			return c, err
-		}
-	}
-	for i := range list {
-		if h.SupportsCertificate(&list[i]) == nil {
-			return &list[i], nil
-		}
-	}
-	if len(list) == 0 {
-		return nil, errors.New("c2s: no certificate")
-	}
-	return &list[0], nil
 }
 
 // Kind is how a connection begins.
@@ -237,30 +220,8 @@ func (s *Server) Serve(l net.Listener, k Kind) error {
 		delete(s.listeners, l)
 		s.mu.Unlock()
 	}()
-	for wait := time.Duration(0); ; {
-		c, err := l.Accept()
-		switch {
-		case err == nil:
-			wait = 0
-			s.ServeConn(c, k)
-		case s.isClosed() || errors.Is(err, net.ErrClosed):
-			return nil
-		default: // out of descriptors, most likely: it passes
-			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			s.log.Warn("accepting failed", "err", err)
-			select {
-			case <-time.After(wait):
-			case <-s.ctx.Done():
-				return nil
-			}
-		}
-	}
-}
-
-func (s *Server) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
+	stream.Accept(s.ctx, l, s.log, func(nc net.Conn) { s.ServeConn(nc, k) })
+	return nil
 }
 
 // ServeConn serves one connection, which may be a pipe, and returns at once.

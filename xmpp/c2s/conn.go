@@ -73,33 +73,10 @@ type conn struct {
 	over     bool
 }
 
-// leafConn carries the certificate that was presented, for tls-server-end-point.
-// It also keeps the place among those who compute: from the choice of the certificate until the handshake waits for the peer. A
-// peer that is slow to answer holds no place.
+// leafConn is a connection in its handshake that carries the certificate that was presented, for tls-server-end-point.
 type leafConn struct {
-	net.Conn
-	leaf   *x509.Certificate
-	places chan struct{} // nil once the handshake is over
-	inside bool
-}
-
-func (l *leafConn) enter() {
-	if l.places != nil && !l.inside {
-		l.places <- struct{}{}
-		l.inside = true
-	}
-}
-
-func (l *leafConn) leave() {
-	if l.inside {
-		<-l.places
-		l.inside = false
-	}
-}
-
-func (l *leafConn) Read(p []byte) (int, error) {
-	l.leave()
-	return l.Conn.Read(p)
+	stream.Shaking
+	leaf *x509.Certificate
 }
 
 func newConn(s *Server, k Kind, peer netip.AddrPort) *conn {
@@ -318,10 +295,10 @@ func (c *conn) handshake() error {
 		c.park.park(false)
 		defer c.park.park(true)
 	}
-	c.leaf = &leafConn{Conn: c.nc, places: c.srv.shakes}
+	c.leaf = &leafConn{Shaking: stream.Shaking{Conn: c.nc, Places: c.srv.shakes}}
 	defer func() {
-		c.leaf.leave()
-		c.leaf.places = nil
+		c.leaf.Leave()
+		c.leaf.Places = nil
 	}()
 	tc := tls.Server(c.leaf, config)
 	c.nc.SetDeadline(c.born.Add(c.srv.c.AuthTimeout.Std()))

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"writ/xmpp/stream"
 )
 
 // gate counts what strangers do, by where they come from (XEP-0205 §3). It never locks an account: that would let anyone shut
@@ -31,23 +33,13 @@ func (g *gate) init(halfway, failures int) {
 	g.waiting, g.failed = map[netip.Prefix]int{}, map[netip.Prefix]failed{}
 }
 
-// near is the network that counts as one: /24 for IPv4, /64 for IPv6.
-func near(a netip.Addr) netip.Prefix {
-	bits := 64
-	if a = a.Unmap(); a.Is4() {
-		bits = 24
-	}
-	p, _ := a.WithZone("").Prefix(bits)
-	return p
-}
-
 // person is what counts as one for failures: an IPv4 address, or an IPv6 /64.
 func person(a netip.Addr) netip.Prefix {
 	if a = a.Unmap(); a.Is4() {
 		p, _ := a.Prefix(32)
 		return p
 	}
-	return near(a)
+	return stream.Near(a)
 }
 
 // enter counts a connection that is not signed in, or refuses it.
@@ -57,7 +49,7 @@ func (g *gate) enter(a netip.Addr) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := near(a)
+	p := stream.Near(a)
 	if g.waiting[p] >= g.halfway || g.total >= maxHalfway {
 		return false
 	}
@@ -73,7 +65,7 @@ func (g *gate) leave(a netip.Addr) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := near(a)
+	p := stream.Near(a)
 	g.total--
 	if g.waiting[p]--; g.waiting[p] <= 0 {
 		delete(g.waiting, p)

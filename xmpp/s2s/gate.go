@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"writ/xmpp/jid"
+	"writ/xmpp/stream"
 )
 
 // gate counts the connections of other servers, by network and by the domain that they proved.
@@ -22,21 +23,11 @@ func (g *gate) init(total, perNet, perDomain int) {
 	g.nets, g.domains = map[netip.Prefix]int{}, map[jid.JID]int{}
 }
 
-// near is the network that counts as one: /24 for IPv4, /64 for IPv6.
-func near(a netip.Addr) netip.Prefix {
-	bits := 64
-	if a = a.Unmap(); a.Is4() {
-		bits = 24
-	}
-	p, _ := a.WithZone("").Prefix(bits)
-	return p
-}
-
 // enter counts a connection, or refuses it. leave is for each that was let in.
 func (g *gate) enter(a netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := near(a)
+	p := stream.Near(a)
 	if g.n >= g.total || g.perNet >= 0 && a.IsValid() && g.nets[p] >= g.perNet {
 		return false
 	}
@@ -49,7 +40,7 @@ func (g *gate) leave(a netip.Addr) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.n--
-	p := near(a)
+	p := stream.Near(a)
 	if g.nets[p]--; g.nets[p] <= 0 {
 		delete(g.nets, p)
 	}

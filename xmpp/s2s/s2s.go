@@ -25,7 +25,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"writ/clock"
 	"writ/obs"
@@ -36,6 +35,7 @@ import (
 	"writ/xmpp/locate"
 	"writ/xmpp/route"
 	"writ/xmpp/stanza"
+	"writ/xmpp/stream"
 )
 
 //go:embed schema
@@ -266,24 +266,8 @@ func (s *Server) Serve(l net.Listener, direct bool) error {
 		delete(s.listeners, l)
 		s.mu.Unlock()
 	}()
-	for wait := time.Duration(0); ; {
-		nc, err := l.Accept()
-		switch {
-		case err == nil:
-			wait = 0
-			s.ServeConn(nc, direct)
-		case s.ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-			return nil
-		default: // out of descriptors, most likely: it passes
-			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			s.log.Warn("accepting failed", "err", err)
-			select {
-			case <-time.After(wait):
-			case <-s.ctx.Done():
-				return nil
-			}
-		}
-	}
+	stream.Accept(s.ctx, l, s.log, func(nc net.Conn) { s.ServeConn(nc, direct) })
+	return nil
 }
 
 // ServeConn serves one connection, which may be a pipe, and returns at once.

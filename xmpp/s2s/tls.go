@@ -6,11 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"writ/xmpp/jid"
 	"writ/xmpp/locate"
+	"writ/xmpp/stream"
 )
 
 // alpn is the protocol of direct TLS between servers (XEP-0368 §3).
@@ -27,67 +27,22 @@ func inboundTLS(base *tls.Config) (plain, direct *tls.Config) {
 	plain.NextProtos = nil
 	get, list := plain.GetCertificate, plain.Certificates
 	plain.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		if b, ok := h.Conn.(*shakeConn); ok {
-			b.enter()
+		if b, ok := h.Conn.(*stream.Shaking); ok {
+			b.Enter()
 		}
-		return pick(h, get, list)
+		return stream.Certificate(h, get, list)
 	}
 	direct = plain.Clone()
 	direct.NextProtos = []string{alpn} // crypto/tls answers any other with no_application_protocol (RFC 7301)
 	return plain, direct
 }
 
-// pick is crypto/tls's own choice of a certificate.
-func pick(h *tls.ClientHelloInfo, get func(*tls.ClientHelloInfo) (*tls.Certificate, error), list []tls.Certificate) (*tls.Certificate, error) {
-	if get != nil {
-		if c, err := get(h); err != nil || c != nil {
-			return c, err
-		}
-	}
-	for i := range list {
-		if h.SupportsCertificate(&list[i]) == nil {
-			return &list[i], nil
-		}
-	}
-	if len(list) == 0 {
-		return nil, errors.New("s2s: no certificate")
-	}
-	return &list[0], nil
-}
-
-// shakeConn keeps a place among those who compute a handshake: from the choice of the certificate until the handshake waits for the peer. A peer
-// that is slow to answer holds no place.
-type shakeConn struct {
-	net.Conn
-	places chan struct{} // nil once the handshake is over
-	inside bool
-}
-
-func (c *shakeConn) enter() {
-	if c.places != nil && !c.inside {
-		c.places <- struct{}{}
-		c.inside = true
-	}
-}
-
-func (c *shakeConn) leave() {
-	if c.inside {
-		<-c.places
-		c.inside = false
-	}
-}
-
-func (c *shakeConn) Read(p []byte) (int, error) {
-	c.leave()
-	return c.Conn.Read(p)
-}
-
 // shakeIn runs the handshake of a server that connected to us.
 func (l *link) shakeIn(config *tls.Config) error {
-	b := &shakeConn{Conn: l.nc, places: l.srv.shakes}
+	b := &stream.Shaking{Conn: l.nc, Places: l.srv.shakes}
 	defer func() {
-		b.leave()
-		b.places = nil
+		b.Leave()
+		b.Places = nil
 	}()
 	t := tls.Server(b, config)
 	l.nc.SetDeadline(l.born.Add(l.srv.c.AuthTimeout.Std()))
@@ -102,7 +57,7 @@ func (l *link) shakeIn(config *tls.Config) error {
 // Uncovered gives those of the hosts that our own certificate does not prove: other servers will refuse streams with them.
 func (s *Server) Uncovered(hosts []jid.JID) (out []jid.JID) {
 	for _, h := range hosts {
-		c, err := pick(&tls.ClientHelloInfo{ServerName: h.ASCII(), SupportedVersions: []uint16{tls.VersionTLS13}}, s.p.TLS.GetCertificate, s.p.TLS.Certificates)
+		c, err := stream.Certificate(&tls.ClientHelloInfo{ServerName: h.ASCII(), SupportedVersions: []uint16{tls.VersionTLS13}}, s.p.TLS.GetCertificate, s.p.TLS.Certificates)
 		if err != nil || c == nil || len(c.Certificate) == 0 {
 			out = append(out, h)
 			continue
@@ -134,7 +89,7 @@ func (l *link) shakeOut(ctx context.Context, t locate.Target, keys []locate.Key)
 		InsecureSkipVerify: true, // VerifyConnection does it: crypto/tls knows no SRV-ID, XmppAddr or TLSA
 		Time:               l.srv.p.Clock.Now,
 		GetClientCertificate: func(i *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return pick(&tls.ClientHelloInfo{ServerName: l.local.ASCII(), SignatureSchemes: i.SignatureSchemes, SupportedVersions: []uint16{i.Version}, Conn: l.nc},
+			return stream.Certificate(&tls.ClientHelloInfo{ServerName: l.local.ASCII(), SignatureSchemes: i.SignatureSchemes, SupportedVersions: []uint16{i.Version}, Conn: l.nc},
 				base.GetCertificate, base.Certificates)
 		},
 		VerifyConnection: func(cs tls.ConnectionState) error {
