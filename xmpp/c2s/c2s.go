@@ -346,6 +346,7 @@ func (s *Server) Close(ctx context.Context) error {
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), layTime) // slow readers must not cost the sessions of others
 	defer cancel()
 	err = errors.Join(err, s.layAll(keep))
+	s.p.Router.Drain() // what sessions left is on its way to the store
 	s.poll.close()
 	s.crew.end()
 	return err

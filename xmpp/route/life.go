@@ -91,6 +91,10 @@ func (r *Router) Again(s *stanza.Stanza, to jid.JID, at time.Time) {
 	}
 }
 
+// Drain waits until all that the house itself sent or sent again (Submit, Again) is committed or refused: after it, a process may end
+// without losing what a session left.
+func (r *Router) Drain() { r.house.Drain() }
+
 // enter runs the stages before the commit.
 func (r *Router) enter(ctx context.Context, e *feature.Envelope, p *Sender, done func()) {
 	if h := r.hosts[e.To.Domainpart()]; h != nil {
