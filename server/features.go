@@ -41,7 +41,7 @@ func (h *House) chatRooms() []*feature.Feature {
 	seen := presence.New(presence.Parts{Router: h.Router, Log: h.Log, Contacts: contacts, Blocker: blocks, Seen: h.Records.Keeper})
 	contacts.Share(seen)
 	blocks.Cover(seen)
-	events := pubsub.New(pubsub.Config{Router: h.Router, DB: h.DB, Contacts: circles{contacts}, Clock: h.Clock, Log: h.Log})
+	events := pubsub.New(pubsub.Config{Router: h.Router, DB: h.DB, Contacts: contacts, Clock: h.Clock, Log: h.Log})
 	cards := vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Nodes: events, Presence: seen, Clock: h.Clock, Log: h.Log})
 	kept := archive.New(h.Config.archive(), archive.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Contacts: contacts})
 	waiting := offline.New(h.Config.Offline, offline.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Archive: kept})
@@ -96,17 +96,6 @@ func (h *House) chatRooms() []*feature.Feature {
 	}
 	found.Use(list)
 	return list
-}
-
-// circles gives the roster's look-ups the names that pubsub knows them by.
-type circles struct{ *roster.Roster }
-
-func (c circles) Subscribers(ctx context.Context, account jid.JID) ([]jid.JID, error) {
-	return c.Watchers(ctx, account)
-}
-
-func (c circles) Subscriptions(ctx context.Context, account jid.JID) ([]jid.JID, error) {
-	return c.Watched(ctx, account)
 }
 
 // apps are the devices as the command "My devices" shows them.

@@ -26,12 +26,6 @@ const (
 	LastNS    = "jabber:iq:last"
 )
 
-// Contacts says who may know when an account was last seen.
-type Contacts interface {
-	// Subscribed reports whether other is the owner itself or has a subscription to the owner's presence.
-	Subscribed(ctx context.Context, owner, other jid.JID) (bool, error)
-}
-
 // Seen is the ledger's knowledge of when an account was last connected; the zero time if it has none.
 type Seen interface {
 	LastSeen(ctx context.Context, account string) (time.Time, error)
@@ -40,7 +34,7 @@ type Seen interface {
 // Config is what the room stands on.
 type Config struct {
 	Router   feature.Router
-	Contacts Contacts
+	Contacts feature.Contacts // who may know when an account was last seen
 	Seen     Seen
 	Clock    clock.Clock
 	Version  string // of the program

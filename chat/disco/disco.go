@@ -25,16 +25,10 @@ const (
 	ItemsNS = "http://jabber.org/protocol/disco#items"
 )
 
-// Contacts says who may know of an account.
-type Contacts interface {
-	// Subscribed reports whether other is the owner itself or has a subscription to the owner's presence.
-	Subscribed(ctx context.Context, owner, other jid.JID) (bool, error)
-}
-
 // Disco is the room. Make it with New, then give it all rooms with Use.
 type Disco struct {
 	router   feature.Router
-	contacts Contacts
+	contacts feature.Contacts
 	known    func(context.Context, *feature.Session)
 	own      *feature.Feature
 
@@ -49,7 +43,7 @@ type Disco struct {
 
 // New makes the room. known, if not nil, is called when the capabilities of an available session become known or change;
 // it runs on the session's goroutine.
-func New(router feature.Router, contacts Contacts, known func(context.Context, *feature.Session)) *Disco {
+func New(router feature.Router, contacts feature.Contacts, known func(context.Context, *feature.Session)) *Disco {
 	d := &Disco{router: router, contacts: contacts, known: known, caps: newCapsCache(10_000), away: newAway(20_000)}
 	d.own = &feature.Feature{
 		Name:  "disco",

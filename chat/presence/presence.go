@@ -25,10 +25,10 @@ import (
 
 // Contacts is what presence asks of the roster. Package roster implements it. All addresses are bare JIDs.
 type Contacts interface {
-	Watchers(ctx context.Context, account jid.JID) ([]jid.JID, error)       // who may see the account's presence
-	Watched(ctx context.Context, account jid.JID) ([]jid.JID, error)        // whose presence the account asked to see
-	Allowing(ctx context.Context, watcher jid.JID) ([]jid.JID, error)       // local accounts whose presence the address may see
-	Subscribed(ctx context.Context, account, contact jid.JID) (bool, error) // may the contact see the account's presence
+	feature.Contacts
+	Watchers(ctx context.Context, account jid.JID) ([]jid.JID, error) // who may see the account's presence
+	Watched(ctx context.Context, account jid.JID) ([]jid.JID, error)  // whose presence the account asked to see
+	Allowing(ctx context.Context, watcher jid.JID) ([]jid.JID, error) // local accounts whose presence the address may see
 }
 
 // Blocker knows what accounts have blocked. Package blocking implements it.

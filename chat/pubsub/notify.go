@@ -43,7 +43,7 @@ func (p *PubSub) announce(ctx context.Context, owner jid.JID, n *node, inner []b
 	}
 	audience := []jid.JID{owner}
 	if n.access != "whitelist" {
-		contacts, err := p.Contacts.Subscribers(ctx, owner)
+		contacts, err := p.Contacts.Watchers(ctx, owner)
 		if err != nil {
 			p.Log.Error("telling contacts of an event", "err", err)
 		}
@@ -118,7 +118,7 @@ func (p *PubSub) Newcomer(ctx context.Context, s *feature.Session) {
 	own, err := lastItems(ctx, p.DB, []jid.JID{s.JID.Bare()}, "open", "presence", "whitelist")
 	if err == nil {
 		var contacts []jid.JID
-		if contacts, err = p.Contacts.Subscriptions(ctx, s.JID.Bare()); err == nil {
+		if contacts, err = p.Contacts.Watched(ctx, s.JID.Bare()); err == nil {
 			var theirs []newest
 			theirs, err = lastItems(ctx, p.DB, contacts, "open", "presence")
 			own = append(own, theirs...)

@@ -37,12 +37,11 @@ var schemas embed.FS
 
 // Contacts is what the room asks of the rosters.
 type Contacts interface {
-	// Subscribed reports whether other is the owner itself or has a subscription to the owner's presence.
-	Subscribed(ctx context.Context, owner, other jid.JID) (bool, error)
-	// Subscribers are the bare JIDs that receive the account's presence.
-	Subscribers(ctx context.Context, account jid.JID) ([]jid.JID, error)
-	// Subscriptions are the bare JIDs whose presence the account receives.
-	Subscriptions(ctx context.Context, account jid.JID) ([]jid.JID, error)
+	feature.Contacts
+	// Watchers are the bare JIDs that receive the account's presence.
+	Watchers(ctx context.Context, account jid.JID) ([]jid.JID, error)
+	// Watched are the bare JIDs whose presence the account receives.
+	Watched(ctx context.Context, account jid.JID) ([]jid.JID, error)
 }
 
 // Config is what the room stands on.

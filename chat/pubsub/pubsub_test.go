@@ -46,7 +46,7 @@ func (h *house) Subscribed(_ context.Context, owner, other jid.JID) (bool, error
 	return owner == other || h.sees[[2]jid.JID{owner, other}], nil
 }
 
-func (h *house) Subscribers(_ context.Context, a jid.JID) (out []jid.JID, err error) {
+func (h *house) Watchers(_ context.Context, a jid.JID) (out []jid.JID, err error) {
 	for k := range h.sees {
 		if k[0] == a {
 			out = append(out, k[1])
@@ -55,7 +55,7 @@ func (h *house) Subscribers(_ context.Context, a jid.JID) (out []jid.JID, err er
 	return out, nil
 }
 
-func (h *house) Subscriptions(_ context.Context, a jid.JID) (out []jid.JID, err error) {
+func (h *house) Watched(_ context.Context, a jid.JID) (out []jid.JID, err error) {
 	for k := range h.sees {
 		if k[1] == a {
 			out = append(out, k[0])

@@ -35,12 +35,6 @@ const MaxSize = 128 << 10
 //go:embed schema
 var schemas embed.FS
 
-// Contacts says who may read a card.
-type Contacts interface {
-	// Subscribed reports whether other is the owner itself or has a subscription to the owner's presence.
-	Subscribed(ctx context.Context, owner, other jid.JID) (bool, error)
-}
-
 // Nodes are the personal nodes. Package pubsub has them.
 type Nodes interface {
 	Follow(node string, f pubsub.Follower)
@@ -58,7 +52,7 @@ type Presence interface {
 // Config is what the room stands on.
 type Config struct {
 	DB       *store.DB
-	Contacts Contacts
+	Contacts feature.Contacts // who may read a card
 	Nodes    Nodes
 	Presence Presence
 	Clock    clock.Clock

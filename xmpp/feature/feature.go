@@ -204,6 +204,12 @@ type Router interface {
 	AskAway(ctx context.Context, iq *stanza.Stanza, done func(reply *stanza.Stanza))
 }
 
+// Contacts says who may know of an account. Package roster implements it.
+type Contacts interface {
+	// Subscribed reports whether other is the owner itself or has a subscription to the owner's presence. Both are bare JIDs.
+	Subscribed(ctx context.Context, owner, other jid.JID) (bool, error)
+}
+
 // Drop is returned by Screen to discard an envelope in silence; it is counted.
 var Drop = dropError{}
 
