@@ -350,6 +350,11 @@ func (l *link) stanza(r *xml.Raw) {
 		return
 	}
 	l.srv.m.in[st.Kind].Inc()
+	if id := answerTo(st); id != "" {
+		if p := l.srv.known(at); p != nil {
+			p.answered(st, id)
+		}
+	}
 	done := l.count()
 	if err == nil {
 		err = l.answersOnly(st)

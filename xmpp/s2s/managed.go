@@ -145,10 +145,14 @@ func (l *link) acknowledged(r *xml.Raw) {
 	if !out || p == nil && k == 0 {
 		return
 	}
-	if p == nil || k > 1<<30 || !p.acked(l, int(k)) {
+	of := 0
+	if p != nil {
+		of = p.acked(l, int(min(k, 1<<30)))
+	}
+	if int64(k) > int64(of) {
 		var b xml.Builder
 		e := stream.Fail("undefined-condition", "you acknowledged more stanzas than were sent")
-		e.App = b.Empty(stream.Managed, "handled-count-too-high", "h", r.Attr("h"), "send-count", strconv.FormatUint(uint64(before), 10)).Bytes()
+		e.App = b.Empty(stream.Managed, "handled-count-too-high", "h", r.Attr("h"), "send-count", strconv.FormatUint(uint64(before+uint32(of)), 10)).Bytes()
 		l.stop(e, false)
 		return
 	}

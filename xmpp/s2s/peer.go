@@ -253,13 +253,8 @@ func (p *peer) detach(l *link, lasted bool) {
 	l.carry(nil)
 	p.mu.Lock()
 	p.link = nil
-	sent := p.q.sent
 	p.q.rewind()
-	n := 0
-	lost := p.q.cut(func(i item) bool {
-		n++
-		return n <= sent && i.s.Kind == stanza.IQ
-	})
+	lost := p.q.cut(func(i item) bool { return i.written && i.s.Kind == stanza.IQ })
 	if !lasted && p.q.len() > 0 { // it came up and went down at once: that is as good as failing
 		p.fails++
 	}
@@ -308,14 +303,14 @@ func (p *peer) waits() bool {
 	return p.q.waiting() > 0
 }
 
-// acked takes n stanzas off the queue: the other server has them. It reports whether so many were written on the link.
-func (p *peer) acked(l *link, n int) bool {
+// acked takes n stanzas off the queue: the other server has them. It gives how many were written on the link and not acknowledged before.
+func (p *peer) acked(l *link, n int) (of int) {
 	p.mu.Lock()
 	if p.link != l { // they are to be written again on another one already
 		p.mu.Unlock()
-		return true
+		return n
 	}
-	ok := n <= p.q.sent
+	of = p.q.sent
 	done := p.q.ack(n)
 	empty := p.q.len() == 0
 	p.mu.Unlock()
@@ -330,8 +325,42 @@ func (p *peer) acked(l *link, n int) bool {
 	if empty {
 		p.stir()
 	}
-	return ok
+	return of
 }
+
+// answered takes what st answers off the queue, if that has no acknowledgement yet: what has an answer has arrived. It must be neither written
+// again nor answered a second time when the stream is lost.
+func (p *peer) answered(st *stanza.Stanza, id string) {
+	p.mu.Lock()
+	i, ok := p.q.answer(func(q *stanza.Stanza) bool {
+		switch {
+		case q.Kind != st.Kind, q.ID != id, q.Type == stanza.TypeError, q.Type == stanza.Result:
+			return false
+		case q.Kind == stanza.IQ:
+			return q.From == st.To && q.To == st.From
+		}
+		return q.From.Bare() == st.To.Bare() && q.To.Bare() == st.From.Bare() // one of the devices answers, perhaps to all of the sender's
+	})
+	p.mu.Unlock()
+	if ok {
+		p.gone(i)
+		p.srv.drop(i.row)
+	}
+}
+
+// answerTo is the id of what a stanza proves to have arrived: the request of a result or error, the message of an error (RFC 6120 §8.3.1) or
+// of a receipt (XEP-0184 §7). Empty: it proves nothing.
+func answerTo(st *stanza.Stanza) string {
+	switch {
+	case st.Type == stanza.TypeError, st.Kind == stanza.IQ && st.Type == stanza.Result:
+		return st.ID
+	case st.Kind == stanza.Message:
+		return st.Find(receiptNS, "received").Attr("id")
+	}
+	return ""
+}
+
+const receiptNS = "urn:xmpp:receipts"
 
 // gone takes the item's bytes off the books.
 func (p *peer) gone(i item) { p.srv.waiting.Add(-int64(i.size())) }

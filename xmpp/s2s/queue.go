@@ -1,6 +1,7 @@
 package s2s
 
 import (
+	"slices"
 	"time"
 
 	"writ/xmpp/stanza"
@@ -11,6 +12,9 @@ type item struct {
 	s   *stanza.Stanza
 	row int64 // of s2s_message; 0: it is in memory alone
 	at  time.Time
+
+	written  bool // on a stream, this one or one before
+	answered bool // its answer proves that the other server has it; only its place in the count of XEP-0198 is left
 }
 
 // overhead is what a queued stanza costs beside its payload.
@@ -43,16 +47,38 @@ func (q *queue) next() (item, bool) {
 		return item{}, false
 	}
 	q.sent++
-	return q.items[q.head+q.sent-1], true
+	i := &q.items[q.head+q.sent-1]
+	i.written = true
+	return *i, true
 }
 
-// ack takes n away from the front, at most those that were written.
-func (q *queue) ack(n int) []item {
+// answer takes out the one that was written and that f finds; until the stream is over a mark keeps its place in the count.
+func (q *queue) answer(f func(s *stanza.Stanza) bool) (item, bool) {
+	for n := range q.len() {
+		i := &q.items[q.head+n]
+		if !i.written || i.answered || !f(i.s) {
+			continue
+		}
+		out := *i
+		q.size -= out.size()
+		if *i = (item{written: true, answered: true}); n >= q.sent {
+			q.items = slices.Delete(q.items, q.head+n, q.head+n+1)
+		}
+		return out, true
+	}
+	return item{}, false
+}
+
+// ack takes n away from the front, at most those that were written, and gives those that had no answer yet.
+func (q *queue) ack(n int) (out []item) {
 	n = min(n, q.sent)
-	out := append([]item(nil), q.items[q.head:q.head+n]...)
-	for i := range n {
-		q.size -= q.items[q.head+i].size()
-		q.items[q.head+i] = item{}
+	for k := range n {
+		i := &q.items[q.head+k]
+		if !i.answered {
+			q.size -= i.size()
+			out = append(out, *i)
+		}
+		*i = item{}
 	}
 	q.head += n
 	q.sent -= n
@@ -65,8 +91,10 @@ func (q *queue) ack(n int) []item {
 	return out
 }
 
-// rewind makes everything wait again, for another stream.
-func (q *queue) rewind() { q.sent = 0 }
+// rewind makes everything that has no answer wait again, for another stream.
+func (q *queue) rewind() {
+	q.items, q.head, q.sent = slices.DeleteFunc(q.items[q.head:], func(i item) bool { return i.answered }), 0, 0
+}
 
 // cut takes those out for which f is true. Call it only while nothing is written.
 func (q *queue) cut(f func(i item) bool) (out []item) {
