@@ -104,6 +104,7 @@ type Server struct {
 	cancel  context.CancelFunc
 	poll    lazyPoller
 	crew    crew
+	writers writers
 	shakes  chan struct{} // a place for each handshake
 	gate    gate
 	ends    ends
@@ -168,6 +169,7 @@ func New(c Config, p Parts) (*Server, error) {
 		rand.Read(s.p.ResourceKey)
 	}
 	s.gate.init(c.Halfway, c.Failures)
+	s.writers.init(&s.crew)
 	s.tls, s.direct = tlsConfigs(p.TLS)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	go s.sweep()
@@ -255,7 +257,7 @@ func (s *Server) serve(nc net.Conn, k Kind, peer netip.AddrPort, first []byte) {
 	c.nc = nc
 	if t, ok := nc.(*net.TCPConn); ok {
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 3})
-		if sk, err := s.poll.get().adopt(t, c.ready); err == nil {
+		if sk, err := s.poll.get().adopt(t, c.ready, c.stalled); err == nil {
 			c.nc, c.park = sk, sk
 			sk.preload(first)
 		}

@@ -48,6 +48,7 @@ type conn struct {
 	sched atomic.Uint32           // of a parked connection: idle, running, or running and woken again
 	heard atomic.Int64            // when something last came, unix nanoseconds
 	asked atomic.Bool             // a sign of life was asked for since
+	lent  atomic.Bool             // one of Server.writers writes to it
 	guest atomic.Bool             // it may register, and has the time to
 
 	own     sync.Mutex

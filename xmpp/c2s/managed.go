@@ -169,7 +169,7 @@ func (c *conn) takeUp(id, h string, answer func(who jid.JID, resumed []byte) []b
 		return nil, e
 	}
 	old := s.conn
-	s.conn, s.owe, s.asked = c, false, false
+	s.conn, s.owe, s.asked, s.asks = c, false, false, asks{}
 	s.out.Rewind()
 	s.out.Edit(c.srv.late)
 	s.Inactive.Store(false) // XEP-0352 §4.2 leaves it to us; a client says again that it is inactive

@@ -12,14 +12,17 @@ const writeTimeout = 30 * time.Second
 // batchSize is how much is gathered for one write: one TLS record.
 const batchSize = bufferSize - 512
 
-// kick makes sure that what waits is written, on a goroutine of its own if nobody writes.
+// kick makes sure that what waits is written, by another goroutine if nobody writes.
 func (c *conn) kick() {
 	c.mu.Lock()
 	start := !c.writing
 	c.writing = true
 	c.mu.Unlock()
-	if start {
-		c.srv.crew.do(c, (*conn).drain)
+	switch {
+	case start && c.park != nil:
+		c.srv.writers.add(c)
+	case start: // a pipe, or HTTP: the write may wait without saying so
+		c.srv.crew.do(c, (*conn).drainAll)
 	}
 }
 
@@ -33,15 +36,21 @@ func (c *conn) kickInline() {
 	}
 	c.mu.Unlock()
 	if start {
-		c.drain()
+		c.drainAll()
 	}
 }
 
-// drain writes until nothing waits.
-func (c *conn) drain() {
+// drainAll writes until nothing waits.
+func (c *conn) drainAll() {
+	for c.drain(turn) {
+	}
+}
+
+// drain writes until nothing waits, at most so many batches. It reports whether the writer's place is still taken: who called must go on.
+func (c *conn) drain(most int) (more bool) {
 	buf := pool.get()
 	defer pool.put(buf)
-	for {
+	for range most {
 		b, cuts, last := c.gather((*buf)[:0])
 		if len(b) > 0 {
 			if err := c.write(b, cuts); err != nil {
@@ -53,17 +62,18 @@ func (c *conn) drain() {
 				c.mu.Unlock()
 				c.nc.Close()
 				c.lostSoon()
-				return // writing stays true: nothing is written any more
+				return false // writing stays true: nothing is written any more
 			}
 		}
 		if last {
 			c.hangUp()
-			return
+			return false
 		}
 		if len(b) == 0 {
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // gather takes the next batch. With an empty batch the writer's place is free again; last says that the batch ends the stream.

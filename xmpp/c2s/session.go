@@ -36,6 +36,7 @@ type session struct {
 	owe   bool   // an <a/> is owed once owed stanzas are handled
 	owed  uint32
 	asked bool // an <r/> of ours is not answered
+	asks  asks // when we may ask
 }
 
 // Push implements feature.Outlet.
@@ -102,7 +103,7 @@ func (s *session) waits() bool {
 	return s.out.Waiting() > 0
 }
 
-// fill appends stanzas for one write. A client with stream management is asked for an acknowledgement at the end of a batch.
+// fill appends stanzas for one write. A client with stream management is asked for an acknowledgement at the end of a batch, not too often.
 func (s *session) fill(c *conn, b []byte, cuts []int) ([]byte, []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +114,7 @@ func (s *session) fill(c *conn, b []byte, cuts []int) ([]byte, []int) {
 	if framed {
 		ns = xml.Client
 	}
-	n := 0
+	n, before := 0, len(b)
 	for len(b) < batchSize-2048 || n == 0 {
 		st := s.out.Next()
 		if st == nil {
@@ -125,9 +126,13 @@ func (s *session) fill(c *conn, b []byte, cuts []int) ([]byte, []int) {
 			cuts = append(cuts, len(b))
 		}
 	}
-	if n > 0 && s.out.Managed() && !s.asked && s.out.Waiting() == 0 {
+	if n == 0 || !s.out.Managed() {
+		return b, cuts
+	}
+	s.asks.wrote(n, len(b)-before)
+	if !s.asked && s.out.Waiting() == 0 && s.asks.may(time.Now()) {
 		s.asked = true
-		b = append(b, "<r xmlns='"+stream.Managed+"'/>"...)
+		b = append(b, askAck...)
 		if framed {
 			cuts = append(cuts, len(b))
 		}

@@ -79,8 +79,9 @@ func (p *poller) run() {
 }
 
 // adopt takes a TCP connection over from the runtime. On success the original is closed.
-// ready is called, on the poller's goroutine, whenever there is something to read.
-func (p *poller) adopt(c *net.TCPConn, ready func()) (*sock, error) {
+// ready is called, on the poller's goroutine, whenever there is something to read; stalled, on the writer's, when Write begins to
+// wait for the peer, and what it returns when that is over.
+func (p *poller) adopt(c *net.TCPConn, ready func(), stalled func() (over func())) (*sock, error) {
 	if p == nil {
 		return nil, errors.New("c2s: no epoll set")
 	}
@@ -88,7 +89,7 @@ func (p *poller) adopt(c *net.TCPConn, ready func()) (*sock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("c2s: adopting a connection: %w", err)
 	}
-	s := &sock{p: p, fd: -1, local: c.LocalAddr(), remote: c.RemoteAddr(), ready: ready}
+	s := &sock{p: p, fd: -1, local: c.LocalAddr(), remote: c.RemoteAddr(), ready: ready, stalled: stalled}
 	s.edge.Store(true)
 	cerr := raw.Control(func(fd uintptr) {
 		s.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 3)
@@ -138,15 +139,16 @@ type sock struct {
 	number        int32
 	local, remote net.Addr
 
-	life   sync.RWMutex // held for reading during a system call on fd, for writing to close it
-	fd     int          // -1 when closed
-	ready  func()
-	waits  atomic.Bool // Read waits: for the TLS handshake
-	edge   atomic.Bool // something happened since the last read that found nothing
-	hup    atomic.Bool // the peer has closed its half: behind the last bytes stands the end
-	rd, wd atomic.Int64
-	rwake  atomic.Pointer[chan struct{}] // there while Read waits
-	wwake  atomic.Pointer[chan struct{}] // there once Write had to wait
+	life    sync.RWMutex // held for reading during a system call on fd, for writing to close it
+	fd      int          // -1 when closed
+	ready   func()
+	stalled func() (over func())
+	waits   atomic.Bool // Read waits: for the TLS handshake
+	edge    atomic.Bool // something happened since the last read that found nothing
+	hup     atomic.Bool // the peer has closed its half: behind the last bytes stands the end
+	rd, wd  atomic.Int64
+	rwake   atomic.Pointer[chan struct{}] // there while Read waits
+	wwake   atomic.Pointer[chan struct{}] // there once Write had to wait
 
 	buf  *[]byte // what one system call brought and nobody has taken; from the pool
 	r, w int
@@ -278,6 +280,7 @@ func (s *sock) blocked() error {
 		s.wwake.Store(w)
 		return nil // ask once more: the event may have come before there was a channel
 	}
+	defer s.stalled()()
 	return s.wait(*w, s.wd.Load())
 }
 

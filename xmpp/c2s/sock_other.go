@@ -14,7 +14,7 @@ func newPoller() (*poller, error) { return &poller{}, nil }
 
 func (p *poller) close() {}
 
-func (p *poller) adopt(*net.TCPConn, func()) (*sock, error) {
+func (p *poller) adopt(*net.TCPConn, func(), func() func()) (*sock, error) {
 	return nil, errors.New("c2s: no epoll on this system")
 }
 

@@ -57,6 +57,7 @@ func (c *conn) check(now time.Time) {
 	if c.ws != nil && c.ws.bosh != nil {
 		return // its requests are its signs of life
 	}
+	x.remind(c)
 	quiet := now.Sub(time.Unix(0, c.heard.Load()))
 	limit := c.srv.c.Idle.Std()
 	switch {
@@ -70,7 +71,7 @@ func (c *conn) check(now time.Time) {
 // prod asks the client for a sign of life: an acknowledgement, or an answer to a ping (XEP-0199 §4.1).
 func (s *session) prod(c *conn) {
 	if s.managed() {
-		c.tell([]byte("<r xmlns='" + stream.Managed + "'/>"))
+		c.tell([]byte(askAck))
 		c.kick()
 		return
 	}

@@ -143,6 +143,7 @@ func (s *Stanza) without(drop func(Child) bool) *Stanza {
 		return s
 	}
 	c := *s
+	c.tail = nil
 	c.bytes = make([]byte, 0, s.out-s.in-size)
 	c.children = make([]Child, 0, len(s.children)-n)
 	at := s.in
@@ -169,6 +170,7 @@ func (s *Stanza) with(children [][]byte) *Stanza {
 		return s
 	}
 	c := *s
+	c.tail = nil
 	c.bytes = append(make([]byte, 0, s.out-s.in+size), s.bytes[s.in:s.out]...)
 	c.children = make([]Child, 0, len(s.children)+len(children))
 	for _, k := range s.children {

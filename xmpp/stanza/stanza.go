@@ -65,6 +65,8 @@ type Stanza struct {
 	in, out  int    // bytes[in:out] stands between the tags
 	children []Child
 	content  string // the default namespace around the children
+
+	tail []byte // what stands behind 'to' when it is written, if that was made ready (Shared); of exactly this head and these children
 }
 
 // Child is an element directly inside a stanza.
@@ -141,7 +143,7 @@ func (s *Stanza) Size() int { return s.out - s.in }
 // WithHead is the stanza with another head; the children's bytes are shared.
 func (s *Stanza) WithHead(from, to jid.JID, id string, typ Type) *Stanza {
 	c := *s
-	c.From, c.To, c.ID, c.Type = from, to, id, typ
+	c.From, c.To, c.ID, c.Type, c.tail = from, to, id, typ, nil
 	return &c
 }
 
@@ -149,12 +151,40 @@ func (s *Stanza) WithHead(from, to jid.JID, id string, typ Type) *Stanza {
 func (s *Stanza) WithFrom(from jid.JID) *Stanza { return s.WithHead(from, s.To, s.ID, s.Type) }
 
 // WithTo is the stanza with another addressee.
-func (s *Stanza) WithTo(to jid.JID) *Stanza { return s.WithHead(s.From, to, s.ID, s.Type) }
+func (s *Stanza) WithTo(to jid.JID) *Stanza {
+	c := *s
+	c.To = to
+	return &c
+}
+
+// Shared is the stanza made ready to be written to many: all but its 'to' is encoded once, for it and for every WithTo of it.
+func (s *Stanza) Shared() *Stanza {
+	if s.tail != nil {
+		return s
+	}
+	c := *s
+	c.tail = s.appendTail(make([]byte, 0, s.Size()+headRoom+len(s.From.String())))
+	if s.in == s.out {
+		return &c
+	}
+	// The children are kept there alone.
+	c.out = len(c.tail) - len("</>") - len(s.Kind.String())
+	c.in = c.out - s.Size()
+	c.bytes, c.children = c.tail, make([]Child, len(s.children))
+	for i, k := range s.children {
+		k.Start, k.End = k.Start-s.in+c.in, k.End-s.in+c.in
+		c.children[i] = k
+	}
+	return &c
+}
+
+// headRoom is about what a head takes beside its addresses.
+const headRoom = 96
 
 // WithLang is the stanza with another default language (RFC 6120 §8.1.5).
 func (s *Stanza) WithLang(lang string) *Stanza {
 	c := *s
-	c.Lang = lang
+	c.Lang, c.tail = lang, nil
 	return &c
 }
 
@@ -167,15 +197,27 @@ func (s *Stanza) With(children ...[]byte) *Stanza { return s.with(children) }
 
 // AppendTo writes the stanza. ns is declared on it as the default namespace: give xml.Client for a WebSocket, for
 // forwarding (XEP-0297) and for storage, and "" on a stream whose default namespace it is already.
-func (s *Stanza) AppendTo(dst []byte, ns string) []byte {
+func (s *Stanza) AppendTo(dst []byte, ns string) []byte { return s.AppendFor(dst, ns, s.To) }
+
+// AppendFor writes the stanza as one to another addressee.
+func (s *Stanza) AppendFor(dst []byte, ns string, to jid.JID) []byte {
 	name := s.Kind.String()
 	dst = append(append(dst, '<'), name...)
 	if ns != "" {
 		dst = xml.AppendAttr(dst, "xmlns", ns)
 	}
-	if !s.To.IsZero() {
-		dst = xml.AppendAttr(dst, "to", s.To.String())
+	if !to.IsZero() {
+		dst = xml.AppendAttr(dst, "to", to.String())
 	}
+	if s.tail != nil {
+		return append(dst, s.tail...)
+	}
+	return s.appendTail(dst)
+}
+
+// appendTail writes what stands behind the 'to'.
+func (s *Stanza) appendTail(dst []byte) []byte {
+	name := s.Kind.String()
 	if !s.From.IsZero() {
 		dst = xml.AppendAttr(dst, "from", s.From.String())
 	}

@@ -217,3 +217,41 @@ func BenchmarkForward(b *testing.B) {
 		buf = s.WithTo(to).AppendTo(buf[:0], "")
 	}
 }
+
+// A stanza made ready for many is written as it would be without, to whomever, and what is made of it is made of its own head.
+func TestShared(t *testing.T) {
+	t.Parallel()
+	room, anna := jid.MustParse("room@rooms.example/it's"), jid.MustParse("anna@writ.example/phone")
+	for _, in := range []string{
+		`<message to='b@x' id='1' type='groupchat' xml:lang='de'>one<a xmlns='1'>u</a> <body>a &amp; b</body>two</message>`,
+		`<presence id='&lt;'/>`, `<presence type='unavailable'><status>gone</status></presence>`,
+	} {
+		plain := must(t, in).WithFrom(room).With([]byte(`<c xmlns='3'/>`))
+		ready := plain.Shared()
+		if ready.Shared() != ready {
+			t.Error("made twice")
+		}
+		for name, pair := range map[string][2]*Stanza{
+			"itself": {plain, ready}, "to": {plain.WithTo(anna), ready.WithTo(anna)}, "from": {plain.WithFrom(anna), ready.WithFrom(anna)},
+			"head": {plain.WithHead(anna, room, "2", Unavailable), ready.WithHead(anna, room, "2", Unavailable)}, "lang": {plain.WithLang("fr"), ready.WithLang("fr")},
+			"with":    {plain.With([]byte(`<d/>`)), ready.With([]byte(`<d/>`))},
+			"without": {plain.Without(func(c Child) bool { return c.Space == "3" }), ready.Without(func(c Child) bool { return c.Space == "3" })},
+		} {
+			if pair[0].String() != pair[1].String() || pair[0].Size() != pair[1].Size() {
+				t.Errorf("%s: %s\nwant %s", name, pair[1], pair[0])
+			}
+			for i, c := range pair[0].Children() {
+				if d := pair[1].Children()[i]; c.Local != d.Local || string(pair[0].Bytes(c)) != string(pair[1].Bytes(d)) {
+					t.Errorf("%s: child %d", name, i)
+				}
+			}
+		}
+		if got, want := string(ready.AppendFor(nil, xml.Client, anna)), plain.WithTo(anna).String(); got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+		c := ready.Children()
+		if b := append(ready.Bytes(c[len(c)-1]), '!'); string(b) != `<c xmlns='3'/>!` || ready.String() != plain.String() {
+			t.Error("a child that was appended to reached into the stanza")
+		}
+	}
+}
