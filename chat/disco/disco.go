@@ -4,7 +4,8 @@
 //
 // Invariants:
 //   - A feature is announced exactly if a room with it is in the house: nothing is listed by hand.
-//   - A stranger learns nothing of an account: who may not see its presence gets the answer of an unknown account (XEP-0030 §8).
+//   - A stranger learns nothing of an account: who may not see its presence gets the answer of an unknown account (XEP-0030 §8), which is an
+//     error for what it is and an empty list for its items.
 //   - Capabilities under a hash that does not fit are never cached (XEP-0115 §5.4).
 package disco
 
@@ -93,8 +94,11 @@ func (d *Disco) Use(features []*feature.Feature) {
 
 // info answers disco#info (XEP-0030 §3.1), of a node too (XEP-0030 §3.2).
 func (d *Disco) info(ctx context.Context, r *feature.Request) (feature.Reply, error) {
-	if err := d.allowed(ctx, r); err != nil {
+	switch ok, err := d.allowed(ctx, r); {
+	case err != nil:
 		return feature.Reply{}, err
+	case !ok:
+		return feature.Reply{}, stanza.ServiceUnavailable("") // XEP-0030 §8, rule 1
 	}
 	node := r.Payload.Attr("node")
 	info := &d.account
@@ -132,12 +136,16 @@ func (d *Disco) node(ctx context.Context, r *feature.Request, node string) (*fea
 
 // list answers disco#items (XEP-0030 §4.1).
 func (d *Disco) list(ctx context.Context, r *feature.Request) (feature.Reply, error) {
-	if err := d.allowed(ctx, r); err != nil {
+	ok, err := d.allowed(ctx, r)
+	if err != nil {
 		return feature.Reply{}, err
 	}
 	node := r.Payload.Attr("node")
 	var b xml.Builder
 	b.Start(ItemsNS, "query", "node", node)
+	if !ok {
+		return feature.Reply{Payload: b.Bytes()}, nil // XEP-0030 §8, rule 2
+	}
 	var missing error // a room that knows no such node says so, and another may know it: the list of commands stands beside PEP nodes
 	found := node == ""
 	for _, f := range d.items {
@@ -160,17 +168,10 @@ func (d *Disco) list(ctx context.Context, r *feature.Request) (feature.Reply, er
 	return feature.Reply{Payload: b.Bytes()}, nil
 }
 
-// allowed refuses a stranger's look at an account in the words of an account that does not exist.
-func (d *Disco) allowed(ctx context.Context, r *feature.Request) error {
+// allowed reports whether the asker may look at this place: at an account who may see its presence. Of an account that does not exist nobody does.
+func (d *Disco) allowed(ctx context.Context, r *feature.Request) (bool, error) {
 	if r.Place != feature.AtAccount {
-		return nil
+		return true, nil
 	}
-	ok, err := d.contacts.Subscribed(ctx, r.To, r.From.Bare())
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return stanza.ServiceUnavailable("")
-	}
-	return nil
+	return d.contacts.Subscribed(ctx, r.To, r.From.Bare())
 }

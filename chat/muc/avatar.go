@@ -22,13 +22,10 @@ func (r *Room) getCard(ctx context.Context, c *call) ([]byte, func(), error) {
 	if !r.shows(c) {
 		return nil, nil, stanza.Forbidden("the picture of this room is for those who belong to it")
 	}
-	if r.options.Avatar == "" {
-		return nil, nil, stanza.ItemNotFound("the room has no picture")
-	}
 	var card []byte
 	err := r.m.DB.QueryRow(ctx, `SELECT card FROM muc_avatar WHERE room = $1`, r.name).Scan(&card)
 	if errors.Is(err, store.ErrNoRows) {
-		return nil, nil, stanza.ItemNotFound("the room has no picture")
+		return nil, nil, stanza.ItemNotFound("the room has no card")
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("muc: reading a picture: %w", err)
@@ -41,7 +38,7 @@ func (r *Room) shows(c *call) bool {
 	return r.options.Public || r.affiliation(c.from) >= Member || r.roleHere(c.from) > NoRole
 }
 
-// setCard takes the room's card from an owner; one without a picture takes the picture away (XEP-0486 §3.2).
+// setCard takes the room's card from an owner; one without a picture takes the picture away, and is the room's card from then on (XEP-0486 §3.2).
 func (r *Room) setCard(ctx context.Context, c *call) ([]byte, func(), error) {
 	if r.affiliation(c.from) < Owner {
 		return nil, nil, stanza.Forbidden("only owners change the picture of the room")
@@ -63,13 +60,7 @@ func (r *Room) setCard(ctx context.Context, c *call) ([]byte, func(), error) {
 		if err := r.m.writeRoom(ctx, tx, r, o); err != nil {
 			return err
 		}
-		var err error
-		if o.Avatar == "" {
-			_, err = tx.Exec(ctx, `DELETE FROM muc_avatar WHERE room = $1`, r.name)
-		} else {
-			_, err = tx.Exec(ctx, `INSERT INTO muc_avatar (room, card) VALUES ($1, $2) ON CONFLICT (room) DO UPDATE SET card = excluded.card`, r.name, card)
-		}
-		if err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO muc_avatar (room, card) VALUES ($1, $2) ON CONFLICT (room) DO UPDATE SET card = excluded.card`, r.name, card); err != nil {
 			return fmt.Errorf("muc: writing a picture: %w", err)
 		}
 		return nil

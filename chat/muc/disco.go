@@ -159,9 +159,8 @@ func (r *Room) info(_ context.Context, c *call) ([]byte, func(), error) {
 			b.Empty("", "identity", "category", "conference", "type", "text", "name", u.nick)
 		}
 		return b.Bytes(), nil, nil
-	case "http://jabber.org/protocol/muc#traffic": // what may be sent (XEP-0045 §18.1.1): everything
-		b.Start(nsInfo, "query", "node", node)
-		return b.Bytes(), nil, nil
+	case "http://jabber.org/protocol/muc#traffic": // an empty list would say that nothing may be sent (XEP-0045 §18.1.1)
+		return nil, nil, stanza.FeatureNotImplemented("everything may be sent")
 	default:
 		return nil, nil, stanza.ItemNotFound("there is no such node")
 	}

@@ -33,6 +33,8 @@ func (r *Room) relay(ctx context.Context, j job, s *seat) {
 	switch {
 	case !r.exists:
 		r.refuse(e, stanza.ItemNotFound("there is no such room"))
+	case s == nil && (payload.Space == nsInfo || payload.Space == nsItems):
+		r.refuse(e, stanza.BadRequest("only who is in the room looks at the people in it")) // XEP-0045 §6.6
 	case s == nil:
 		r.refuse(e, stanza.NotAcceptable("you are not in this room")) // also what a self-ping is told (XEP-0410 §3.2)
 	case o == nil:

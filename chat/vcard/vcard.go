@@ -91,21 +91,15 @@ func (r *VCard) Feature() *feature.Feature {
 
 // get is XEP-0054 §3.1 for one's own card and §3.3 for another's.
 func (r *VCard) get(ctx context.Context, q *feature.Request) (feature.Reply, error) {
-	sees, err := r.Contacts.Subscribed(ctx, q.To, q.From.Bare())
-	if err != nil {
-		return feature.Reply{}, err
-	}
 	card, err := r.Card(ctx, q.To, q.From.Bare())
 	switch {
 	case err != nil:
 		return feature.Reply{}, err
-	case card == nil && !sees:
-		return feature.Reply{}, stanza.ServiceUnavailable("")
 	case card == nil && q.Place == feature.AtOwn:
 		var b xml.Builder
 		card = b.Empty(NS, "vCard").Bytes() // an empty card of one's own, not an error that apps would show
 	case card == nil:
-		return feature.Reply{}, stanza.ItemNotFound("")
+		return feature.Reply{}, stanza.ServiceUnavailable("") // XEP-0054 §3.3: as of an account that does not exist
 	}
 	return feature.Reply{Payload: card}, nil
 }
