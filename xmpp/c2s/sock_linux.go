@@ -8,16 +8,19 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// poller parks idle connections: one epoll set and one goroutine for all of them. The descriptors are ours alone (the runtime's
-// poller does not know them), so that a byte that arrives wakes one thing.
+// poller parks idle connections: one epoll set and one goroutine for all of them. The connections' descriptors are ours alone; the set
+// itself is watched by the runtime's poller, so that the goroutine that waits for it holds no thread. A thread that waited in the system would
+// take its processor along, and what its events woke could not run before the runtime had noticed and found another thread.
 type poller struct {
-	fd   int
-	quit int // an eventfd that ends run
+	set  *os.File        // the epoll set
+	wait syscall.RawConn // of set
+	fd   int             // the same; valid until close has returned
 	done chan struct{}
 
 	mu    sync.Mutex
@@ -30,16 +33,17 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("c2s: making an epoll set: %w", err)
 	}
-	quit, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
+	if err := unix.SetNonblock(fd, true); err != nil { // or the runtime would not watch it
 		unix.Close(fd)
-		return nil, fmt.Errorf("c2s: making an eventfd: %w", err)
+		return nil, fmt.Errorf("c2s: making an epoll set: %w", err)
 	}
-	p := &poller{fd: fd, quit: quit, done: make(chan struct{}), socks: map[int32]*sock{}}
-	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, quit, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: -1}); err != nil {
-		unix.Close(fd)
-		unix.Close(quit)
-		return nil, fmt.Errorf("c2s: watching the eventfd: %w", err)
+	p := &poller{set: os.NewFile(uintptr(fd), "epoll"), fd: fd, done: make(chan struct{}), socks: map[int32]*sock{}}
+	if err = p.set.SetReadDeadline(time.Time{}); err == nil { // fails for what is not watched
+		p.wait, err = p.set.SyscallConn()
+	}
+	if err != nil {
+		p.set.Close()
+		return nil, fmt.Errorf("c2s: watching an epoll set: %w", err)
 	}
 	go p.run()
 	return p, nil
@@ -49,25 +53,26 @@ func (p *poller) close() {
 	if p == nil {
 		return
 	}
-	one := [8]byte{1}
-	unix.Write(p.quit, one[:])
+	p.set.SetReadDeadline(time.Unix(1, 0)) // ends run
 	<-p.done
-	unix.Close(p.fd)
-	unix.Close(p.quit)
+	p.set.Close()
 }
 
+// run hands out events until close.
 func (p *poller) run() {
 	defer close(p.done)
 	events := make([]unix.EpollEvent, 256)
 	for {
-		n, err := unix.EpollWait(p.fd, events, -1)
-		if err != nil && err != unix.EINTR {
+		var n int
+		var err error
+		ended := p.wait.Read(func(fd uintptr) bool {
+			n, err = unix.EpollWait(int(fd), events, 0)
+			return n != 0 || err != nil
+		})
+		if ended != nil || err != nil && err != unix.EINTR {
 			return
 		}
 		for _, e := range events[:max(n, 0)] {
-			if e.Fd == -1 {
-				return
-			}
 			p.mu.Lock()
 			s := p.socks[e.Fd]
 			p.mu.Unlock()
