@@ -273,7 +273,7 @@ func (r *Room) reveal(o *Occupant) {
 		}
 		st := r.show(other, r.sees(o.role))
 		for _, s := range o.seats {
-			s.push(r, st.WithTo(s.jid))
+			s.share(r, st)
 		}
 	}
 }

@@ -171,13 +171,13 @@ func (r *Room) affiliatedOutside(ctx context.Context, by jid.JID, g grant, befor
 	if g.reason != "" {
 		b.Leaf("", "reason", g.reason)
 	}
-	st := stanza.New(stanza.Message, stanza.Normal, r.jid, jid.JID{}, "", b.Bytes())
+	st := stanza.New(stanza.Message, stanza.Normal, r.jid, jid.JID{}, "", b.Bytes()).Shared()
 	for _, o := range r.order {
 		if !r.sees(o.role) {
 			continue
 		}
 		for _, s := range o.seats {
-			s.push(r, st.WithTo(s.jid))
+			s.share(r, st)
 		}
 	}
 	if r.options.MembersOnly && before == None && g.to >= Member && !by.IsZero() && !r.locked && by.Bare() != g.user {

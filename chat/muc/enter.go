@@ -117,7 +117,7 @@ func (r *Room) enter(ctx context.Context, e *feature.Envelope, nick string, x *x
 		}
 		st := r.show(o, r.sees(other.role))
 		for _, t := range other.seats {
-			t.push(r, st.WithTo(t.jid))
+			t.share(r, st)
 		}
 	}
 	for _, t := range o.seats[:len(o.seats)-1] {
@@ -195,7 +195,7 @@ func (r *Room) welcome(ctx context.Context, s *seat, x *xml.Element, c *change, 
 	open := r.sees(o.role)
 	for _, other := range r.order {
 		if other != o && r.maySee(o, other) {
-			s.push(r, r.show(other, open).WithTo(s.jid))
+			s.share(r, r.show(other, open))
 		}
 	}
 	r.showSelf(o, s, c, id)
@@ -205,10 +205,10 @@ func (r *Room) welcome(ctx context.Context, s *seat, x *xml.Element, c *change, 
 			r.m.Log.Error("reading a room's past", "err", err)
 		}
 		for _, st := range past {
-			s.push(r, st.WithTo(s.jid))
+			s.share(r, st)
 		}
 	}
-	s.push(r, r.subjectStanza().WithTo(s.jid))
+	s.share(r, r.subjectStanza())
 	return nil
 }
 

@@ -62,7 +62,7 @@ func (r *Room) past(ctx context.Context, asked *xml.Element) ([]*stanza.Stanza, 
 			break
 		}
 		if k.late == nil {
-			k.late = k.stanza.With(r.delay(k.at))
+			k.late = k.stanza.With(r.delay(k.at)).Shared()
 		}
 		if w.chars > 0 {
 			if size += len(k.late.AppendTo(nil, "")); size > w.chars {

@@ -177,6 +177,7 @@ func (r *Room) spoken(batch []say, err error) {
 		if w.id != 0 {
 			st = st.With(r.m.Archive.StanzaID(r.jid, w.id))
 		}
+		st = st.Shared()
 		if w.subject != nil {
 			r.subject = subject{*w.subject, w.sender.Bare(), w.nick, w.job.e.Time}
 		} else if w.keep {
@@ -189,13 +190,14 @@ func (r *Room) spoken(batch []say, err error) {
 		r.toAbsent(w, st)
 		w.job.finish()
 	}
+	r.burst.End()
 }
 
-// reflect sends a message to all occupants. The children's bytes are shared; each gets a head of its own.
+// reflect sends a message to all occupants. It is encoded once; what each gets of its own is the address.
 func (r *Room) reflect(st *stanza.Stanza) {
 	for _, o := range r.order {
 		for _, s := range o.seats {
-			s.push(r, st.WithTo(s.jid))
+			s.share(r, st)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func (r *Room) show(o *Occupant, open bool) *stanza.Stanza {
 	}
 	if o.shown[i] == nil {
 		m := o.main()
-		o.shown[i] = m.presence.WithHead(o.jid, jid.JID{}, "", stanza.Available).With(o.id, r.extend(o, m, nil, open, false))
+		o.shown[i] = m.presence.WithHead(o.jid, jid.JID{}, "", stanza.Available).With(o.id, r.extend(o, m, nil, open, false)).Shared()
 	}
 	return o.shown[i]
 }
@@ -81,7 +81,7 @@ func (r *Room) show(o *Occupant, open bool) *stanza.Stanza {
 // broadcasts reports whether the presence of an occupant of this role is sent to others (muc#roomconfig_presencebroadcast).
 func (r *Room) broadcasts(role Role) bool {
 	for _, name := range r.options.Broadcast {
-		if roles[name] == role {
+		if name == role.String() {
 			return true
 		}
 	}
@@ -111,12 +111,12 @@ func (r *Room) spread(o *Occupant, c *change, cause *seat, id string) {
 			}
 			if changed[i] == nil {
 				m := o.main()
-				changed[i] = m.presence.WithHead(o.jid, jid.JID{}, "", stanza.Available).With(o.id, r.extend(o, m, c.public(), open, false))
+				changed[i] = m.presence.WithHead(o.jid, jid.JID{}, "", stanza.Available).With(o.id, r.extend(o, m, c.public(), open, false)).Shared()
 			}
 			st = changed[i]
 		}
 		for _, s := range other.seats {
-			s.push(r, st.WithTo(s.jid))
+			s.share(r, st)
 		}
 	}
 	for _, s := range o.seats {
@@ -159,10 +159,10 @@ func (r *Room) hide(o *Occupant, at *seat, status *stanza.Stanza, c *change) {
 			i = 1
 		}
 		if made[i] == nil {
-			made[i] = status.WithHead(o.jid, jid.JID{}, "", stanza.Unavailable).With(o.id, r.extend(o, at, c, open, false))
+			made[i] = status.WithHead(o.jid, jid.JID{}, "", stanza.Unavailable).With(o.id, r.extend(o, at, c, open, false)).Shared()
 		}
 		for _, s := range other.seats {
-			s.push(r, made[i].WithTo(s.jid))
+			s.share(r, made[i])
 		}
 	}
 }

@@ -43,6 +43,7 @@ type Room struct {
 	history []kept
 	primed  bool // history holds what the archive has
 	pending []say
+	burst   feature.Burst // what occupants are sent in common and is not written yet
 	relays  map[string]*relay
 }
 
@@ -114,13 +115,23 @@ func (r *Room) work() {
 			return
 		}
 		r.m.mu.Unlock()
-		for _, j := range jobs {
+		for i, j := range jobs {
 			r.safely(func() { r.begin(j) }, j)
+			if i+1 == len(jobs) || i%maxBurst == maxBurst-1 || !j.moves() || !jobs[i+1].moves() {
+				r.burst.End()
+			}
 		}
 		r.safely(r.flush, job{})
+		r.burst.End()
 		r.crowd.Store(int32(len(r.order)))
 	}
 }
+
+// maxBurst bounds the presences that are written together.
+const maxBurst = 64
+
+// moves reports a presence: entering, leaving, or a change between. When many come at once each occupant is written to once for all of them.
+func (j job) moves() bool { return j.e != nil && j.e.Stanza.Kind == stanza.Presence }
 
 // safely keeps a fault in one job from the others: it is logged, answered and done.
 func (r *Room) safely(f func(), j job) {
@@ -223,6 +234,15 @@ func (s *seat) push(r *Room, st *stanza.Stanza) {
 		return
 	}
 	r.m.send(context.Background(), st)
+}
+
+// share sends a session in the room what others get too. It is written when the burst in hand ends.
+func (s *seat) share(r *Room, st *stanza.Stanza) {
+	if s.session != nil {
+		s.session.Out.Share(st, &r.burst)
+		return
+	}
+	r.m.send(context.Background(), st.WithTo(s.jid))
 }
 
 // load reads the room's rows.

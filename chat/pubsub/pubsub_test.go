@@ -87,8 +87,9 @@ func (c *client) Push(s *stanza.Stanza) {
 	defer c.mu.Unlock()
 	c.got = append(c.got, s.String())
 }
-func (c *client) Hibernating() bool    { return false }
-func (c *client) Close(string, string) {}
+func (c *client) Share(s *stanza.Stanza, _ *feature.Burst) { c.Push(s) }
+func (c *client) Hibernating() bool                        { return false }
+func (c *client) Close(string, string)                     {}
 
 // online gives an account an available session that wants to be told of the nodes.
 func (h *house) online(account jid.JID, notify ...string) (*feature.Session, *client) {

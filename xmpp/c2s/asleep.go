@@ -76,7 +76,7 @@ func (s *session) lay() (l laid, ok bool) {
 	if p := s.Presence.Load(); p != nil {
 		l.state.Presence = p.AppendTo(nil, xml.Client)
 	}
-	l.queue = s.out.Drain()
+	l.queue = s.out.Drain(s.JID)
 	return l, true
 }
 

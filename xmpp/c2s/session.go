@@ -28,6 +28,7 @@ type session struct {
 	conn  *conn // nil while hibernating
 	out   stream.Outgoing
 	held  stream.Held
+	due   bool          // in a burst that has not ended
 	token tokenKey      // of what it may be resumed by; never changes once set; zero: it may not
 	keep  time.Duration // how long it may hibernate; 0: it may not
 	until time.Time     // when a hibernating session ends
@@ -57,16 +58,61 @@ func (s *session) Push(st *stanza.Stanza) {
 		s.unhold()
 	}
 	s.out.Add(st, now)
-	full := s.out.Len() > s.srv.c.MaxQueue || s.out.Size() > s.srv.c.MaxQueued
+	full := s.full()
 	s.mu.Unlock()
 	switch {
-	case full && c != nil:
-		c.stop(stream.Fail("resource-constraint", "too much waits for you"), true)
 	case full:
-		go s.end()
+		s.overflow(c)
 	case c != nil:
 		c.kick()
 	}
+}
+
+// Share implements feature.Outlet.
+func (s *session) Share(st *stanza.Stanza, b *feature.Burst) {
+	now := s.srv.p.Clock.Now()
+	s.mu.Lock()
+	c := s.conn
+	if s.ended || c == nil || s.Inactive.Load() {
+		s.mu.Unlock()
+		s.Push(st.WithTo(s.JID))
+		return
+	}
+	s.out.Share(st, now)
+	full, due := s.full(), s.due
+	s.due = true
+	s.mu.Unlock()
+	switch {
+	case full:
+		s.overflow(c)
+	case !due:
+		b.Add(s)
+	}
+}
+
+// Flush implements feature.Flusher.
+func (s *session) Flush() {
+	s.mu.Lock()
+	s.due = false
+	c := s.conn
+	s.mu.Unlock()
+	if c != nil {
+		c.kick()
+	}
+}
+
+// full reports a queue that holds too much. mu is held.
+func (s *session) full() bool {
+	return s.out.Len() > s.srv.c.MaxQueue || s.out.Size() > s.srv.c.MaxQueued
+}
+
+// overflow ends the connection, or the session that has none, when its queue is full.
+func (s *session) overflow(c *conn) {
+	if c == nil {
+		go s.end()
+		return
+	}
+	c.stop(stream.Fail("resource-constraint", "too much waits for you"), true)
 }
 
 // unhold lets out what was held. mu is held.
@@ -116,12 +162,16 @@ func (s *session) fill(c *conn, b []byte, cuts []int) ([]byte, []int) {
 	}
 	n, before := 0, len(b)
 	for len(b) < batchSize-2048 || n == 0 {
-		st := s.out.Next()
-		if st == nil {
+		q, ok := s.out.Next()
+		if !ok {
 			break
 		}
 		n++
-		b = st.AppendTo(b, ns)
+		if q.Shared {
+			b = q.Stanza.AppendFor(b, ns, s.JID)
+		} else {
+			b = q.Stanza.AppendTo(b, ns)
+		}
 		if framed {
 			cuts = append(cuts, len(b))
 		}
@@ -171,7 +221,7 @@ func (s *session) detach(c *conn, keep bool) {
 	var held []*stanza.Stanza
 	if stay {
 		s.until = s.srv.p.Clock.Now().Add(s.keep)
-		held = s.out.Held()
+		held = s.out.Held(s.JID)
 	}
 	s.mu.Unlock()
 	switch {
@@ -214,7 +264,7 @@ func (s *session) finish() {
 	}
 	s.ended = true
 	s.held.Take()
-	left := s.out.Drain()
+	left := s.out.Drain(s.JID)
 	h := s.done
 	s.mu.Unlock()
 	s.srv.forget(s, h)

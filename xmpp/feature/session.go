@@ -39,6 +39,9 @@ type Caps struct {
 type Outlet interface {
 	// Push queues a stanza for the client and never blocks. A full queue ends the connection; the session stays resumable.
 	Push(s *stanza.Stanza)
+	// Share is Push for a stanza that many get (stanza.Shared): it is written as one to the session's address. The write waits for the end of the
+	// burst.
+	Share(s *stanza.Stanza, b *Burst)
 	// Hibernating reports a session whose connection is gone and that may yet be resumed.
 	Hibernating() bool
 	// Close ends the session with a stream error condition (RFC 6120 §4.9.3).

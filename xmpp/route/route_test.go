@@ -38,6 +38,8 @@ func (o *outlet) Push(s *stanza.Stanza) {
 	o.got = append(o.got, s)
 }
 
+func (o *outlet) Share(s *stanza.Stanza, _ *feature.Burst) { o.Push(s) }
+
 func (o *outlet) Hibernating() bool { return o.asleep }
 
 func (o *outlet) Close(condition, _ string) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"writ/xmpp/jid"
 	"writ/xmpp/stanza"
 	"writ/xmpp/xml"
 )
@@ -23,6 +24,15 @@ type Outgoing struct {
 type Queued struct {
 	Stanza *stanza.Stanza
 	At     int64 // unix nanoseconds
+	Shared bool  // many have it in their queues: whatever its 'to', it is for the client whose queue this is
+}
+
+// For is the stanza as it is for the client of that address, whose queue it was in.
+func (q Queued) For(client jid.JID) *stanza.Stanza {
+	if q.Shared {
+		return q.Stanza.WithTo(client)
+	}
+	return q.Stanza
 }
 
 // overhead is what a queued stanza costs beside its payload.
@@ -36,8 +46,17 @@ func (o *Outgoing) Managed() bool { return o.managed }
 
 // Add queues a stanza.
 func (o *Outgoing) Add(s *stanza.Stanza, at time.Time) {
-	o.queue = append(o.queue, Queued{s, at.UnixNano()})
-	o.size += s.Size() + overhead
+	o.add(Queued{Stanza: s, At: at.UnixNano()})
+}
+
+// Share queues a stanza that many get.
+func (o *Outgoing) Share(s *stanza.Stanza, at time.Time) {
+	o.add(Queued{Stanza: s, At: at.UnixNano(), Shared: true})
+}
+
+func (o *Outgoing) add(q Queued) {
+	o.queue = append(o.queue, q)
+	o.size += q.Stanza.Size() + overhead
 }
 
 // Len is the number of stanzas held; Size their bytes, roughly.
@@ -48,18 +67,18 @@ func (o *Outgoing) Size() int { return o.size }
 func (o *Outgoing) Waiting() int { return o.Len() - o.sent }
 func (o *Outgoing) Unacked() int { return o.sent }
 
-// Next gives the next stanza to write, or nil.
-func (o *Outgoing) Next() *stanza.Stanza {
+// Next gives the next stanza to write, if there is one.
+func (o *Outgoing) Next() (q Queued, ok bool) {
 	if o.Waiting() == 0 {
-		return nil
+		return Queued{}, false
 	}
-	s := o.queue[o.head+o.sent].Stanza
+	q = o.queue[o.head+o.sent]
 	if o.managed {
 		o.sent++
 	} else {
 		o.pop()
 	}
-	return s
+	return q, true
 }
 
 // pop forgets the first stanza.
@@ -99,11 +118,11 @@ func (o *Outgoing) Acked() uint32 { return o.acked }
 // Rewind makes everything that is not acknowledged wait again, for a resumed stream (XEP-0198 §5).
 func (o *Outgoing) Rewind() { o.sent = 0 }
 
-// Held is what the queue holds, oldest first.
-func (o *Outgoing) Held() []*stanza.Stanza {
+// Held is what the queue of the client holds, oldest first.
+func (o *Outgoing) Held(client jid.JID) []*stanza.Stanza {
 	l := make([]*stanza.Stanza, 0, o.Len())
 	for _, q := range o.queue[o.head:] {
-		l = append(l, q.Stanza)
+		l = append(l, q.For(client))
 	}
 	return l
 }
@@ -120,7 +139,7 @@ func (o *Outgoing) Restore(acked uint32, sent int, queue []Queued) {
 	}
 }
 
-// Edit replaces what waits by what f makes of it.
+// Edit replaces what waits by what f makes of it. Who it is for stays.
 func (o *Outgoing) Edit(f func(Queued) *stanza.Stanza) {
 	for i := o.head + o.sent; i < len(o.queue); i++ {
 		q := &o.queue[i]
@@ -130,9 +149,12 @@ func (o *Outgoing) Edit(f func(Queued) *stanza.Stanza) {
 	}
 }
 
-// Drain empties the queue and gives what was in it.
-func (o *Outgoing) Drain() []Queued {
+// Drain empties the queue of the client and gives what was in it, addressed to it.
+func (o *Outgoing) Drain(client jid.JID) []Queued {
 	left := o.queue[o.head:]
+	for i, q := range left {
+		left[i] = Queued{Stanza: q.For(client), At: q.At}
+	}
 	o.queue, o.head, o.sent, o.size = nil, 0, 0, 0
 	return left
 }

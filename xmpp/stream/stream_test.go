@@ -50,8 +50,10 @@ func TestRFC6120_4_9_2_Error(t *testing.T) {
 	}
 }
 
+var client = jid.MustParse("b@x.example/phone")
+
 func message(id string) *stanza.Stanza {
-	return stanza.New(stanza.Message, stanza.Chat, jid.MustParse("a@x.example/r"), jid.MustParse("b@x.example"), id, []byte("<body>x</body>"))
+	return stanza.New(stanza.Message, stanza.Chat, jid.MustParse("a@x.example/r"), client, id, []byte("<body>x</body>"))
 }
 
 // XEP-0198 §4: the queue against a plain model, over the wrap of the counters.
@@ -64,20 +66,25 @@ func TestXEP0198_4_Queue(t *testing.T) {
 		sent := 0
 		next := 0
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			switch rapid.IntRange(0, 4).Draw(t, "what") {
+			switch rapid.IntRange(0, 5).Draw(t, "what") {
 			case 0, 1:
 				id := fmt.Sprint(next)
 				next++
 				o.Add(message(id), time.Now())
 				queue = append(queue, id)
+			case 5:
+				id := fmt.Sprint(next)
+				next++
+				o.Share(message(id).WithTo(jid.JID{}).Shared(), time.Now())
+				queue = append(queue, id)
 			case 2:
-				s := o.Next()
-				if (s == nil) != (sent == len(queue)) {
-					t.Fatalf("Next gave %v with %d of %d sent", s, sent, len(queue))
+				q, ok := o.Next()
+				if ok == (sent == len(queue)) {
+					t.Fatalf("Next gave %v with %d of %d sent", q, sent, len(queue))
 				}
-				if s != nil {
-					if s.ID != queue[sent] {
-						t.Fatalf("sent %s, want %s", s.ID, queue[sent])
+				if ok {
+					if s := q.For(client); s.ID != queue[sent] || s.To != client {
+						t.Fatalf("sent %s to %s, want %s", s.ID, s.To, queue[sent])
 					}
 					sent++
 				}
@@ -98,12 +105,17 @@ func TestXEP0198_4_Queue(t *testing.T) {
 				t.Fatalf("holds %d, %d waiting, %d bytes; want %d, %d", o.Len(), o.Waiting(), o.Size(), len(queue), len(queue)-sent)
 			}
 		}
-		left := o.Drain()
+		for i, s := range o.Held(client) {
+			if s.ID != queue[i] || s.To != client {
+				t.Fatalf("holds %s to %s at %d, want %s", s.ID, s.To, i, queue[i])
+			}
+		}
+		left := o.Drain(client)
 		if len(left) != len(queue) || o.Len() != 0 {
 			t.Fatalf("left %d, want %d", len(left), len(queue))
 		}
 		for i, s := range left {
-			if s.Stanza.ID != queue[i] {
+			if s.Stanza.ID != queue[i] || s.Stanza.To != client || s.Shared {
 				t.Fatalf("left %s at %d, want %s", s.Stanza.ID, i, queue[i])
 			}
 		}
