@@ -125,6 +125,7 @@ func (r *Room) setList(ctx context.Context, c *call) ([]byte, func(), error) {
 			f()
 		}
 		r.play(turns, c.from)
+		r.settle()
 	}, nil
 }
 
@@ -151,7 +152,9 @@ func (r *Room) readGrant(ctx context.Context, c *call, i *xml.Element) (grant, e
 			return grant{}, stanza.NotAcceptable("a room is no person")
 		}
 		if to >= Member { // a nickname is reserved for who belongs to the room (XEP-0045 §9.3)
-			if n := i.Attr("nick"); n != "" {
+			if n := i.Attr("nick"); n == "" {
+				g.bare = i.HasAttr("nick") // an empty one takes the nickname back (XEP-0045 §9.5)
+			} else {
 				at, err := r.jid.WithResource(n)
 				if err != nil {
 					return grant{}, stanza.JIDMalformed("the nickname cannot be one")

@@ -16,6 +16,7 @@ type grant struct {
 	user   jid.JID
 	to     Affiliation
 	nick   string // the nickname to reserve; empty: as before
+	bare   bool   // none is reserved any more
 	reason string
 	absent *bool
 }
@@ -115,7 +116,7 @@ func (r *Room) next(g grant) user {
 	u, old := user{affiliation: g.to, reason: g.reason, since: r.m.Clock.Now(), nick: g.nick}, r.users[g.user]
 	if old.affiliation > None && g.to > None {
 		u.since, u.absent = old.since, old.absent
-		if u.nick == "" {
+		if u.nick == "" && !g.bare {
 			u.nick = old.nick
 		}
 	}
@@ -163,8 +164,8 @@ func (r *Room) affiliated(ctx context.Context, by jid.JID, g grant, before Affil
 	}
 }
 
-// affiliatedOutside tells the occupants of a change for someone who is not there, where they may know the address (XEP-0045 §9.3), and invites
-// a new member of a members-only room (XEP-0045 §9.5).
+// affiliatedOutside tells the occupants of a change for someone who is not there, where they may know the address (XEP-0045 §9.3), and that person
+// too (tellAbsent), or invites a new member of a members-only room (XEP-0045 §9.5).
 func (r *Room) affiliatedOutside(ctx context.Context, by jid.JID, g grant, before Affiliation) {
 	var b xml.Builder
 	b.Start(NSUser, "x").Start("", "item", "affiliation", g.to.String(), "jid", g.user.String(), "nick", r.users[g.user].nick).Attr("role", NoRole.String())
@@ -182,7 +183,27 @@ func (r *Room) affiliatedOutside(ctx context.Context, by jid.JID, g grant, befor
 	}
 	if r.options.MembersOnly && before == None && g.to >= Member && !by.IsZero() && !r.locked && by.Bare() != g.user {
 		r.invite(ctx, by, g.user, invitation{reason: g.reason})
+		return
 	}
+	r.tellAbsent(ctx, by, g, before)
+}
+
+// tellAbsent tells a person who belonged to the room, and is not in it, what has become of that (status 101, XEP-0045 §12). A stranger is told
+// nothing: a room is no way to write to people who never came near it. Nor is who did it themselves, or has blocked who did.
+func (r *Room) tellAbsent(ctx context.Context, by jid.JID, g grant, before Affiliation) {
+	switch {
+	case before < Member, g.user.Local() == "", r.locked, by.Bare() == g.user, by.IsZero() && g.to < before:
+		return
+	case r.m.Router.Local(g.user) && (r.m.Blocker.Blocked(ctx, g.user, r.jid) || !by.IsZero() && r.m.Blocker.Blocked(ctx, g.user, by.Bare())):
+		return
+	}
+	var b xml.Builder
+	b.Start(NSUser, "x").Start("", "item", "affiliation", g.to.String(), "jid", g.user.String(), "role", NoRole.String())
+	if g.reason != "" {
+		b.Leaf("", "reason", g.reason)
+	}
+	b.End().Empty("", "status", "code", codeAbsent)
+	r.m.submit(ctx, by, stanza.New(stanza.Message, stanza.Normal, r.jid, g.user, "", b.Bytes()))
 }
 
 // actor is how the room names who did something: the nickname, and the address for those who see addresses.

@@ -53,12 +53,16 @@ func (r *Room) attend(ctx context.Context, e *feature.Envelope) error {
 	s.presence = clean(e.Stanza)
 	o := s.occupant
 	o.seats = append(slices.DeleteFunc(o.seats, func(t *seat) bool { return t == s }), s)
+	c := &change{}
+	if own := r.lockedNick(e.From); x != nil && own != "" && nick != own {
+		nick, c.codes = own, []string{codeNickChanged}
+	}
 	if o.nick != nick {
 		return r.rename(ctx, s, nick, e.Stanza.ID)
 	}
 	if x != nil { // it has lost its place: everything again (XEP-0045 §7.2.1)
 		o.forget()
-		return r.welcome(ctx, s, x, nil, e.Stanza.ID)
+		return r.welcome(ctx, s, x, c, e.Stanza.ID)
 	}
 	r.spread(o, nil, s, e.Stanza.ID)
 	return nil
@@ -87,6 +91,10 @@ func (r *Room) enter(ctx context.Context, e *feature.Envelope, nick string, x *x
 		}
 		made = true
 	}
+	asked := nick
+	if own := r.lockedNick(e.From); own != "" {
+		nick = own
+	}
 	if err := r.admit(e.From, nick, x); err != nil {
 		return err
 	}
@@ -111,6 +119,9 @@ func (r *Room) enter(ctx context.Context, e *feature.Envelope, nick string, x *x
 	if made {
 		c.codes = append(c.codes, codeCreated)
 	}
+	if nick != asked {
+		c.codes = append(c.codes, codeNickChanged) // XEP-0045 §7.2.2
+	}
 	for _, other := range r.order {
 		if other == o || !r.maySee(other, o) {
 			continue
@@ -124,6 +135,14 @@ func (r *Room) enter(ctx context.Context, e *feature.Envelope, nick string, x *x
 		r.showSelf(o, t, nil, "")
 	}
 	return r.welcome(ctx, s, x, c, e.Stanza.ID)
+}
+
+// lockedNick is the only nickname that the room lets a person use; empty: any that is free (XEP-0045 §7.10).
+func (r *Room) lockedNick(from jid.JID) string {
+	if !r.options.LockNicks {
+		return ""
+	}
+	return r.users[from.Bare()].nick
 }
 
 // admit checks who may enter, in the order of what the answer gives away.
@@ -239,6 +258,8 @@ func (r *Room) rename(ctx context.Context, s *seat, nick, id string) error {
 	other, reserved := r.reservedBy(nick, s.jid)
 	taken := r.nicks[foldNick(nick)]
 	switch {
+	case r.lockedNick(s.jid) != "" && r.lockedNick(s.jid) != nick:
+		return stanza.NotAcceptable("this room lets you use your registered nickname alone")
 	case taken == o && len(o.seats) > 1, taken != nil && taken != o && (taken.user != o.user || taken.nick != nick), reserved && other != o.user:
 		return stanza.Conflict("this nickname is another's here")
 	case !r.m.pace.rename(o.user, r.m.Clock.Now(), r.m.c.Nicks):

@@ -23,12 +23,13 @@ type Options struct {
 	Password    string `json:"password,omitempty"`
 	MaxUsers    int    `json:"max_users,omitempty"` // 0: what the service allows
 
-	ChangeSubject bool     `json:"change_subject"` // by participants
-	Invites       bool     `json:"invites"`        // by members, in a members-only room
-	Private       string   `json:"private"`        // who may send private messages
-	Broadcast     []string `json:"broadcast"`      // the roles whose presence is sent to all
-	ListMembers   []string `json:"list_members"`   // the roles that may ask who is a member
-	Register      bool     `json:"register"`       // people may ask to become members
+	ChangeSubject bool     `json:"change_subject"`       // by participants
+	Invites       bool     `json:"invites"`              // by members, in a members-only room
+	Private       string   `json:"private"`              // who may send private messages
+	Broadcast     []string `json:"broadcast"`            // the roles whose presence is sent to all
+	ListMembers   []string `json:"list_members"`         // the roles that may ask who is a member
+	Register      bool     `json:"register"`             // people may ask to become members
+	LockNicks     bool     `json:"lock_nicks,omitempty"` // who has a reserved nickname uses no other
 	Archive       bool     `json:"archive"`
 	History       int      `json:"history"` // messages sent at entering, at most
 	Avatar        string   `json:"avatar,omitempty"`
@@ -78,6 +79,9 @@ type field struct {
 }
 
 const nsConfig = NS + "#roomconfig"
+
+// fieldLock is a field of our own: the registry of XEP-0045 has none for nicknames that are locked (XEP-0068 §3.4 says how such are named).
+const fieldLock = "{urn:writ:muc}lock_nicknames"
 
 func text(name, kind, label string, at func(*Options) *string, most int) field {
 	return field{name: name, kind: kind, label: label,
@@ -161,6 +165,7 @@ func (m *MUC) fields() []field {
 		rolesField("muc#roomconfig_presencebroadcast", "Whose presence all see", func(o *Options) *[]string { return &o.Broadcast }),
 		rolesField("muc#roomconfig_getmemberlist", "Who may ask for the list of members", func(o *Options) *[]string { return &o.ListMembers }),
 		truth("muc#roomconfig_allowregister", "People may ask to become members", func(o *Options) *bool { return &o.Register }),
+		truth(fieldLock, "Who has a nickname of their own here uses no other", func(o *Options) *bool { return &o.LockNicks }),
 		truth("muc#roomconfig_enablearchiving", "Messages are kept in the room's archive", func(o *Options) *bool { return &o.Archive }),
 		truth("mam", "Messages are kept in the room's archive", func(o *Options) *bool { return &o.Archive }),
 		truth("muc#roomconfig_enablelogging", "Messages are kept in the room's archive", func(o *Options) *bool { return &o.Archive }),

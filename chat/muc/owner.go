@@ -183,6 +183,7 @@ func (r *Room) reconfigured(before, o Options, opened bool) {
 			r.spread(p, &change{}, nil, "")
 		}
 	}
+	r.settle()
 	if before.Anonymous && !o.Anonymous { // everyone sees the addresses from now on
 		for _, p := range r.order {
 			r.reveal(p)

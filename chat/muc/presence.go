@@ -124,13 +124,14 @@ func (r *Room) spread(o *Occupant, c *change, cause *seat, id string) {
 	}
 }
 
-// public is the change without the codes that only the occupant itself is told (XEP-0045 §7.2.3, §7.2.12, §10.1.1).
+// public is the change without the codes that only the occupant itself is told (XEP-0045 §7.2.3, §7.2.12, §10.1.1). A nickname that the
+// room has changed is told to all (XEP-0045 §7.10).
 func (c *change) public() *change {
 	p := *c
 	p.codes = nil
 	for _, code := range c.codes {
 		switch code {
-		case codeNonAnonymous, codeLogged, codeCreated, codeNickChanged:
+		case codeNonAnonymous, codeLogged, codeCreated:
 		default:
 			p.codes = append(p.codes, code)
 		}

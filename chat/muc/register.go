@@ -115,12 +115,9 @@ func (r *Room) unregister(ctx context.Context, me jid.JID, mine Affiliation) ([]
 	to := None
 	if mine > Member {
 		to = mine // an admin keeps the affiliation, and gives the nickname back
-		u := r.users[me]
-		u.nick, u.absent = "", false
-		r.users[me] = u
 	}
 	no := false
-	tell, err := r.affiliate(ctx, jid.JID{}, []grant{{user: me, to: to, absent: &no}})
+	tell, err := r.affiliate(ctx, jid.JID{}, []grant{{user: me, to: to, bare: true, absent: &no}})
 	return nil, tell, err
 }
 
@@ -135,6 +132,16 @@ func (r *Room) registered(me jid.JID, nick string) {
 				continue
 			}
 			r.renamed(s, nick, "", []string{codeNickChanged})
+		}
+	}
+}
+
+// settle gives everyone whose nickname is locked that nickname, where nobody else is using it.
+func (r *Room) settle() {
+	for _, o := range append([]*Occupant(nil), r.order...) {
+		own := r.lockedNick(o.user)
+		if taken := r.nicks[foldNick(own)]; own != "" && (taken == nil || taken.user == o.user) {
+			r.registered(o.user, own)
 		}
 	}
 }
@@ -216,6 +223,7 @@ func (r *Room) decideMember(ctx context.Context, e *feature.Envelope, sent map[s
 		return err
 	}
 	tell()
+	r.settle()
 	return nil
 }
 

@@ -36,6 +36,7 @@ func (r Role) String() string { return [...]string{"none", "visitor", "participa
 // The status codes of XEP-0045 §12 that this service sends.
 const (
 	codeNonAnonymous = "100" // entering: all see your address
+	codeAbsent       = "101" // your affiliation changed while you were away
 	codeSelf         = "110"
 	codeConfigured   = "104"
 	codeLogged       = "170"
