@@ -12,6 +12,7 @@ import (
 	"writ/desk/policy"
 	"writ/desk/registry"
 	"writ/records"
+	"writ/schedule"
 	"writ/store"
 )
 
@@ -75,7 +76,7 @@ func (t *turn) propose(x Propose) error {
 	}
 	expires := t.now.Add(records.MaxGrant).UTC().Truncate(time.Second)
 	g := records.Grant{Case: t.c.ID, Proposer: t.who.Person, Targets: s.Identifiers, Categories: s.Categories, From: s.From, To: s.To, Expires: expires,
-		Jurisdiction: t.c.Request.Jurisdiction, Service: t.c.Request.Service, Agency: t.c.Request.Agency, Instrument: string(t.c.Request.Instrument),
+		Jurisdiction: t.c.Request.Jurisdiction, Service: t.c.Request.Service, Agency: t.c.Request.Agency, Instrument: string(t.c.Request.Instrument), Process: t.d.amounts(d, s.Categories),
 		Received: t.c.Received, Emergency: t.c.Emergency(), Verifier: t.c.Verifier}
 	id, sum, err := t.d.d.Gate.Propose(t.ctx, t.tx, g)
 	if errors.Is(err, records.ErrGrant) {
@@ -85,6 +86,21 @@ func (t *turn) propose(x Propose) error {
 		return err
 	}
 	return t.say(x.Name(), Facts{Grant: id, Hash: hex.EncodeToString(sum[:]), Rules: d.Version, Expires: &expires}, &Detail{Scope: &s, Decision: &d})
+}
+
+// amounts is what the paper amounts to: the most of what the rows say that gave these categories. All of them are rows for its
+// instrument and jurisdiction, so a lower one is met by more than it asks.
+func (d *Desk) amounts(by policy.Decision, categories []law.Category) (most schedule.Process) {
+	for _, c := range categories {
+		r, _ := by.Ruling(c)
+		for _, id := range r.Clauses {
+			row, _ := d.rules.Rule(id)
+			if most == "" || row.Amounts.Reaches(most) {
+				most = row.Amounts
+			}
+		}
+	}
+	return most
 }
 
 // widest is a scope with its open ends closed, so that what is filled in lies within.

@@ -67,11 +67,11 @@ func signIns() Datum {
 			{Name: "time", Meaning: "When an app signed in."},
 			{Name: "ip", Meaning: "The IP address that the connection came from."},
 			{Name: "port", Meaning: "The port of that address; several people can share an address."},
-			{Name: "client", Meaning: "The software, as the app told."},
-			{Name: "device", Meaning: "The device, as the app told."},
-			{Name: "tls", Meaning: "The version of TLS."},
-			{Name: "cipher", Meaning: "The cipher suite of the connection."},
-			{Name: "mechanism", Meaning: "How the app proved who it is (SASL mechanism)."},
+			{Name: "client", Meaning: "The software, as the app told.", Process: schedule.CourtOrder},
+			{Name: "device", Meaning: "The device, as the app told.", Process: schedule.CourtOrder},
+			{Name: "tls", Meaning: "The version of TLS.", Process: schedule.CourtOrder},
+			{Name: "cipher", Meaning: "The cipher suite of the connection.", Process: schedule.CourtOrder},
+			{Name: "mechanism", Meaning: "How the app proved who it is (SASL mechanism).", Process: schedule.CourtOrder},
 		},
 		Purpose: "To let people see who signed in to their account, and to find break-ins.", Retention: "sign-ins", Process: schedule.Subpoena},
 		Sweep: SweepRows(schedule.SignIn, "records_signin", "at", "account"),
@@ -99,7 +99,7 @@ func locations(places *Places) Datum {
 			{Name: "city", Meaning: "The city that the file gives, if it does.", Derived: true},
 			{Name: "file_of", Meaning: "When the file was made that the address was looked up in.", Derived: true},
 		},
-		Purpose: "Nothing is kept: the place is looked up when it is asked for, from the addresses of the sign-ins.", Retention: "sign-ins", Process: schedule.Subpoena},
+		Purpose: "Nothing is kept: the place is looked up when it is asked for, from the addresses of the sign-ins.", Retention: "sign-ins", Process: schedule.CourtOrder},
 		Export: func(ctx context.Context, o *Opened, emit func(...any) error) error {
 			return store.Each(ctx, o, "records: reading sign-ins", func(row store.Scanner) error {
 				var at int64

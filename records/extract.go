@@ -124,6 +124,7 @@ func (g *Gate) run(ctx context.Context, grant Grant, granted map[schedule.Catego
 	if to.After(at) {
 		to = at // stored records only; nothing is followed into the future
 	}
+	into = &reached{by: grant.Process, into: into}
 	for _, account := range grant.Targets {
 		for _, d := range g.r.data() {
 			if d.Export == nil || !granted[d.Category] {
@@ -147,6 +148,38 @@ func (g *Gate) run(ctx context.Context, grant Grant, granted map[schedule.Catego
 	}
 	return nil
 }
+
+// reached lets through what the paper reaches: a datum of a higher floor not at all, and of the others no field with a higher floor of its own.
+type reached struct {
+	by   schedule.Process
+	into Sink
+	keep []int
+	row  []any
+}
+
+func (r *reached) Begin(ctx context.Context, account string, d schedule.Datum) error {
+	if !r.by.Reaches(d.Process) {
+		return fmt.Errorf("%w: %s does not reach %s", ErrGrant, r.by.Title(), d.Name)
+	}
+	fields := d.Fields
+	d.Fields, r.keep = nil, r.keep[:0]
+	for i, f := range fields {
+		if f.Process == "" || r.by.Reaches(f.Process) {
+			d.Fields, r.keep = append(d.Fields, f), append(r.keep, i)
+		}
+	}
+	r.row = make([]any, len(r.keep))
+	return r.into.Begin(ctx, account, d)
+}
+
+func (r *reached) Row(values []any) error {
+	for to, from := range r.keep {
+		r.row[to] = values[from]
+	}
+	return r.into.Row(r.row)
+}
+
+func (r *reached) End(n int64) error { return r.into.End(n) }
 
 // export runs one datum into the sink. It holds the room to its declaration: as many values as fields, plain types only, and no
 // row outside the window.

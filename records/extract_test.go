@@ -65,6 +65,30 @@ nobody@writ.example calls: none`
 	})
 }
 
+// TestWhatThePaperReaches: of a category that a subpoena reaches it reaches the fields that the law lists (18 USC 2703(c)(2)), and a
+// category with a higher floor not at all, whoever signed for it.
+func TestWhatThePaperReaches(t *testing.T) {
+	t.Parallel()
+	h := open(t, storetest.SQLite(t), records.Defaults())
+	h.signIn(alice, "192.0.2.1", "Dino")
+	h.clock.Advance(time.Hour)
+	g := h.grant()
+	g.Categories, g.Process = []schedule.Category{schedule.SignIn}, schedule.Subpoena
+	if got, err := h.extract(h.approved(g)); err != nil || got != "alice@writ.example sign-ins: 2019-07-01T09:00:00Z 192.0.2.1 40000" {
+		t.Errorf("by a subpoena: %v\n%s", err, got)
+	}
+	g.Case, g.Categories = "2019-0002", []schedule.Category{schedule.CallLog}
+	if got, err := h.extract(h.approved(g)); !errors.Is(err, records.ErrGrant) || got != "" {
+		t.Errorf("calls by a subpoena: %v\n%s", err, got)
+	}
+	for _, p := range []schedule.Process{"", schedule.Never, "letter"} {
+		g.Process = p
+		if err := h.write(func(tx *store.Tx) error { _, _, err := h.Gate.Propose(t.Context(), tx, g); return err }); !errors.Is(err, records.ErrGrant) {
+			t.Errorf("process %q: %v", p, err)
+		}
+	}
+}
+
 // TestExtractChecksAllInTheDatabase tampers with the rows behind the gate's back, as code with SQL access could, and lets the
 // world change between signature and extraction. Nothing may come out.
 func TestExtractChecksAllInTheDatabase(t *testing.T) {
@@ -230,7 +254,7 @@ func TestExportIsHeldToItsDeclaration(t *testing.T) {
 		h := open(t, toyDB(t), records.Defaults(), records.Room{Name: "chat/toy", Tables: true, Data: []records.Datum{d}})
 		h.clock.Advance(time.Hour)
 		g := h.grant()
-		g.Categories = []schedule.Category{schedule.Profile}
+		g.Categories, g.Process = []schedule.Category{schedule.Profile}, schedule.Warrant
 		if _, err := h.extract(h.approved(g)); !errors.Is(err, records.ErrExport) {
 			t.Errorf("%s: %v, want ErrExport", name, err)
 		}

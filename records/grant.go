@@ -59,7 +59,8 @@ type Grant struct {
 	Service      string
 	Agency       string
 	Instrument   string
-	Received     time.Time // when the request came in: standings for new requests only ask
+	Process      schedule.Process // what the paper amounts to: no category and no field with a higher floor is opened
+	Received     time.Time        // when the request came in: standings for new requests only ask
 	Emergency    bool
 	Verifier     string // who authenticated the request; must be known in an emergency
 	Schedule     string // version of the record schedule; Propose sets it
@@ -79,6 +80,7 @@ type grantDoc struct {
 	Service      string    `json:"service"`
 	Agency       string    `json:"agency"`
 	Instrument   string    `json:"instrument"`
+	Process      string    `json:"process"`
 	Received     time.Time `json:"received"`
 	Emergency    bool      `json:"emergency"`
 	Verifier     string    `json:"verifier"`
@@ -93,7 +95,7 @@ func (g Grant) Canonical() []byte {
 	utc := func(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 	d := grantDoc{Type: grantType, Case: g.Case, Proposer: g.Proposer, Targets: slices.Clone(g.Targets), From: utc(g.From), To: utc(g.To),
 		Expires: utc(g.Expires), Jurisdiction: g.Jurisdiction, Service: g.Service, Agency: g.Agency, Instrument: g.Instrument,
-		Received: utc(g.Received), Emergency: g.Emergency, Verifier: g.Verifier, Schedule: g.Schedule}
+		Process: string(g.Process), Received: utc(g.Received), Emergency: g.Emergency, Verifier: g.Verifier, Schedule: g.Schedule}
 	for _, c := range g.Categories {
 		d.Categories = append(d.Categories, string(c))
 	}
@@ -119,7 +121,7 @@ func parseGrant(doc []byte) (Grant, error) {
 		return Grant{}, fmt.Errorf("%w: %w", ErrTampered, err)
 	}
 	g := Grant{Case: d.Case, Proposer: d.Proposer, Targets: d.Targets, From: d.From, To: d.To, Expires: d.Expires,
-		Jurisdiction: d.Jurisdiction, Service: d.Service, Agency: d.Agency, Instrument: d.Instrument, Received: d.Received,
+		Jurisdiction: d.Jurisdiction, Service: d.Service, Agency: d.Agency, Instrument: d.Instrument, Process: schedule.Process(d.Process), Received: d.Received,
 		Emergency: d.Emergency, Verifier: d.Verifier, Schedule: d.Schedule}
 	for _, c := range d.Categories {
 		g.Categories = append(g.Categories, schedule.Category(c))
@@ -157,6 +159,9 @@ func (g Grant) check(now time.Time) error {
 		if !c.Valid() || !c.Producible() {
 			bad("category %q can never be produced", c)
 		}
+	}
+	if !g.Process.Valid() || g.Process == schedule.Never {
+		bad("process %q: allowed are subpoena, court-order and warrant", g.Process)
 	}
 	if g.From.IsZero() || !g.From.Before(g.To) || g.To.Year() > 9999 {
 		bad("the window must begin before it ends")

@@ -165,7 +165,7 @@ func (h *house) signal(s records.CallSignal) {
 // grant is a well-formed one for Alice's sign-ins and calls in the month before and after now.
 func (h *house) grant() records.Grant {
 	now := h.clock.Now()
-	return records.Grant{Case: "2019-0001", Proposer: rita, Targets: []string{alice}, Categories: []schedule.Category{schedule.SignIn, schedule.CallLog},
+	return records.Grant{Case: "2019-0001", Proposer: rita, Targets: []string{alice}, Categories: []schedule.Category{schedule.SignIn, schedule.CallLog}, Process: schedule.CourtOrder,
 		From: now.AddDate(0, -1, 0), To: now.AddDate(0, 1, 0), Expires: now.Add(7 * 24 * time.Hour), Jurisdiction: hongKong, Service: "chat",
 		Agency: "hkpf", Instrument: "foreign_order", Received: now}
 }

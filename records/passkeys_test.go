@@ -65,7 +65,7 @@ func TestPasskeysOpenTheGate(t *testing.T) {
 		var id string
 		var hash [32]byte
 		must(write(func(tx *store.Tx) (err error) {
-			id, hash, err = r.Gate.Propose(t.Context(), tx, records.Grant{Case: "1", Proposer: rita, Targets: []string{alice}, Categories: []schedule.Category{schedule.SignIn},
+			id, hash, err = r.Gate.Propose(t.Context(), tx, records.Grant{Case: "1", Proposer: rita, Targets: []string{alice}, Categories: []schedule.Category{schedule.SignIn}, Process: schedule.CourtOrder,
 				From: start, To: start.Add(time.Hour), Expires: start.Add(48 * time.Hour), Jurisdiction: "US", Service: "chat", Agency: "fbi", Instrument: "subpoena", Received: start})
 			return err
 		}))

@@ -54,6 +54,7 @@ func TestPreservationCopiesStates(t *testing.T) {
 
 		g := h.grant()
 		g.Targets, g.Categories = []string{alice, bob}, []schedule.Category{schedule.Contacts}
+		g.Process = schedule.Warrant
 		id := h.approved(g)
 		want := `alice@writ.example shelf: new 7 2019-07-01T09:00:00Z true -
 alice@writ.example shelf-preserved: 2019-07-01T09:00:00Z keptcanary 7 2019-07-01T09:00:00Z true -

@@ -44,7 +44,7 @@ var categories = []Info{
 		Text: "The address, the name if one was given, when the account was made, and who invited it."},
 	{Category: SignIn, Title: "Sign-ins", Process: Subpoena,
 		Text: "When an app signed in, from which IP address and port, which software and device it said it was, and how the connection was protected."},
-	{Category: Location, Title: "Location derived from IP addresses", Process: Subpoena,
+	{Category: Location, Title: "Location derived from IP addresses", Process: CourtOrder,
 		Text: "A rough place looked up from the IP address of a sign-in in a database that the operator supplies. It is a guess, no measurement: apps send no position to this server."},
 	{Category: LastSeen, Title: "Last seen", Process: Subpoena,
 		Text: "When the account was last connected."},

@@ -160,9 +160,10 @@ func (s Schedule) Version() string { return s.version }
 // Canonical is the schedule as JSON without spaces, in a fixed order of data and members, one datum a line.
 func (s Schedule) Canonical() []byte {
 	type field struct {
-		Name    string `json:"name"`
-		Meaning string `json:"meaning"`
-		Derived bool   `json:"derived,omitempty"`
+		Name    string  `json:"name"`
+		Meaning string  `json:"meaning"`
+		Derived bool    `json:"derived,omitempty"`
+		Process Process `json:"process,omitempty"`
 	}
 	type datum struct {
 		Name      string   `json:"name"`

@@ -66,9 +66,10 @@ const (
 
 // Field is one column of a datum as a person reads it.
 type Field struct {
-	Name    string // as in the exported file: lower case, words joined by _
-	Meaning string // one sentence
-	Derived bool   // computed from other fields, not told by anyone (location from an IP address)
+	Name    string  // as in the exported file: lower case, words joined by _
+	Meaning string  // one sentence
+	Derived bool    // computed from other fields, not told by anyone (location from an IP address)
+	Process Process // the least process that reaches this field, if it is more than the datum's own; empty: the datum's
 }
 
 // Datum is one kind of record that a room keeps.
@@ -123,6 +124,9 @@ func (d Datum) Check() error {
 			bad("field %q needs a unique lower-case name and a meaning", f.Name)
 		}
 		seen[f.Name] = true
+		if f.Process != "" && (!f.Process.Valid() || f.Process == Never || f.Process.rank() <= d.Process.rank() || f.Name == d.Time) {
+			bad("field %q: a process of its own is subpoena, court-order or warrant, more than the datum's, and not on the time field", f.Name)
+		}
 	}
 	if d.Time != "" && !seen[d.Time] {
 		bad("the time field %q is not among the fields", d.Time)

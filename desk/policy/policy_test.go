@@ -154,7 +154,7 @@ func TestOtherEstablishment(t *testing.T) {
 func TestTableIsChecked(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string][2]string{
-		"credentials":        {`categories = ["subscriber", "sign-in", "location", "last-seen"]`, `categories = ["credentials"]`},
+		"credentials":        {`categories = ["subscriber", "sign-in", "last-seen"]`, `categories = ["credentials"]`},
 		"unknown instrument": {`instruments = ["subpoena"]`, `instruments = ["writ"]`},
 		"unknown source":     {`sources = ["2703c2"]`, `sources = ["hearsay"]`},
 		"no source":          {`sources = ["2703c2"]`, `sources = []`},

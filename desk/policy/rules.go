@@ -33,6 +33,8 @@ const (
 // Source is a text of law that a row rests on.
 type Source struct {
 	ID, Cite, URL, Says string
+	Copy                string    // which copy of the text the row was compared with
+	Compared            time.Time // when what Says says was last compared with the text; zero: never
 }
 
 // Rule is one row of the table.
@@ -49,6 +51,7 @@ type Rule struct {
 	Checked      time.Time
 	Review       time.Time
 	Text         string // for the public page
+	Ours         string // what of the row is our own choice and stands in none of its sources
 }
 
 // Rules is one version of the table.
@@ -82,7 +85,10 @@ func For(establishment string) (Rules, error) {
 func Parse(text []byte) (Rules, error) {
 	var f struct {
 		Version, Establishment, Default string
-		Source                          []Source
+		Source                          []struct {
+			ID, Cite, URL, Says, Copy string
+			Compared                  toml.LocalDate
+		}
 		Rule                            []struct {
 			ID, Jurisdiction string
 			Instruments      []law.Instrument
@@ -93,7 +99,7 @@ func Parse(text []byte) (Rules, error) {
 			Emergency        bool
 			MaxDays          int `toml:"max_days"`
 			Checked, Review  toml.LocalDate
-			Text             string
+			Text, Ours       string
 		}
 	}
 	d := toml.NewDecoder(bytes.NewReader(text))
@@ -101,10 +107,13 @@ func Parse(text []byte) (Rules, error) {
 	if err := d.Decode(&f); err != nil {
 		return Rules{}, fmt.Errorf("policy: reading the table: %w", err)
 	}
-	r := Rules{Version: f.Version, Establishment: f.Establishment, Default: f.Default, Sources: f.Source}
+	r := Rules{Version: f.Version, Establishment: f.Establishment, Default: f.Default}
+	for _, s := range f.Source {
+		r.Sources = append(r.Sources, Source{ID: s.ID, Cite: s.Cite, URL: s.URL, Says: s.Says, Copy: s.Copy, Compared: day(s.Compared)})
+	}
 	for _, x := range f.Rule {
 		r.Rules = append(r.Rules, Rule{ID: x.ID, Jurisdiction: x.Jurisdiction, Instruments: x.Instruments, Categories: x.Categories, Basis: x.Basis,
-			Amounts: x.Amounts, Sources: x.Sources, Emergency: x.Emergency, MaxDays: x.MaxDays, Checked: day(x.Checked), Review: day(x.Review), Text: x.Text})
+			Amounts: x.Amounts, Sources: x.Sources, Emergency: x.Emergency, MaxDays: x.MaxDays, Checked: day(x.Checked), Review: day(x.Review), Text: x.Text, Ours: x.Ours})
 	}
 	return r, r.check()
 }
@@ -148,8 +157,12 @@ func (r Rules) check() error {
 			}
 		}
 		for _, s := range x.Sources {
-			if !slices.ContainsFunc(r.Sources, func(o Source) bool { return o.ID == s }) {
+			i := slices.IndexFunc(r.Sources, func(o Source) bool { return o.ID == s })
+			if i < 0 {
 				return bad("unknown source " + s)
+			}
+			if from := r.Sources[i]; !x.Checked.IsZero() && (from.Compared.IsZero() || from.Copy == "" || from.Compared.After(x.Checked)) {
+				return bad("is checked, and its source " + s + " was not compared with a copy of the text before")
 			}
 		}
 		if !x.Checked.IsZero() && (len(x.Sources) == 0 || !x.Review.After(x.Checked)) {
