@@ -89,7 +89,7 @@ func Parse(text []byte) (Rules, error) {
 			ID, Cite, URL, Says, Copy string
 			Compared                  toml.LocalDate
 		}
-		Rule                            []struct {
+		Rule []struct {
 			ID, Jurisdiction string
 			Instruments      []law.Instrument
 			Categories       []law.Category
