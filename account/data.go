@@ -30,7 +30,8 @@ func subscribers() records.Datum {
 			},
 			Purpose: "So that the account is there.", Retention: schedule.Account, Process: schedule.Subpoena,
 		},
-		Export: exportSubscriber,
+		Export: records.ExportRows(`SELECT account, name, created, invited_by, disabled, deleted, operator FROM account_user WHERE account = $1`,
+			records.Text, records.Text, records.Time, records.Text, records.Moment, records.Moment, records.Moment),
 		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
 			if _, err := tx.Exec(ctx, `UPDATE account_user SET invited_by = '' WHERE invited_by = $1`, account); err != nil {
 				return fmt.Errorf("account: erasing an inviter: %w", err)
@@ -38,25 +39,6 @@ func subscribers() records.Datum {
 			return records.EraseRows(schedule.Subscriber, "account_user", "account")(ctx, tx, account)
 		},
 	}
-}
-
-func exportSubscriber(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-	rows, err := o.Query(ctx, `SELECT account, name, created, invited_by, disabled, deleted, operator FROM account_user WHERE account = $1`, o.Account())
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var account, name, by string
-		var created, disabled, deleted, operator int64
-		if err := rows.Scan(&account, &name, &created, &by, &disabled, &deleted, &operator); err != nil {
-			return err
-		}
-		if err := emit(account, name, store.FromTime(created), by, timeOrNil(disabled), timeOrNil(deleted), timeOrNil(operator)); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
 
 func devices() records.Datum {
@@ -73,25 +55,8 @@ func devices() records.Datum {
 			},
 			Purpose: "So that a person sees which apps are signed in to the account.", Retention: schedule.Account, Process: schedule.CourtOrder,
 		},
-		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-			rows, err := o.Query(ctx, `SELECT id, software, model, first_seen, last_seen, password FROM account_device
-				WHERE account = $1 ORDER BY first_seen, id`, o.Account())
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var id, software, model string
-				var first, last, password int64
-				if err := rows.Scan(&id, &software, &model, &first, &last, &password); err != nil {
-					return err
-				}
-				if err := emit(id, software, model, store.FromTime(first), store.FromTime(last), timeOrNil(password)); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		},
+		Export: records.ExportRows(`SELECT id, software, model, first_seen, last_seen, password FROM account_device WHERE account = $1 ORDER BY first_seen, id`,
+			records.Text, records.Text, records.Text, records.Time, records.Time, records.Moment),
 		Erase: records.EraseRows(schedule.Device, "account_device", "account"),
 	}
 }
@@ -114,8 +79,10 @@ func invitations() records.Datum {
 			Time:    "created",
 			Purpose: "So that people can register and find each other; a row is deleted within hours of the invitation's end.", Retention: schedule.Expiry, Process: schedule.Subpoena,
 		},
-		Export: exportInvitations,
-		Erase:  records.EraseRows(schedule.Subscriber, "account_invite", "invited_by"),
+		Export: records.ExportRows(`SELECT note, created, expires, uses, revoked, makes_account <> 0, contact <> 0, local FROM account_invite
+			WHERE invited_by = $1 AND created >= $2 AND created < $3 ORDER BY created, id`,
+			records.Text, records.Time, records.Time, records.Number, records.Moment, records.Flag, records.Flag, records.Text),
+		Erase: records.EraseRows(schedule.Subscriber, "account_invite", "invited_by"),
 		Sweep: func(ctx context.Context, tx *store.Tx, before time.Time, held func(string) bool) (int64, error) {
 			return sweep(ctx, tx, before.Add(-patience), held)
 		},
@@ -125,26 +92,6 @@ func invitations() records.Datum {
 // patience is how long an invitation that has ended is kept for someone who showed it in time and is still filling in the form
 // (XEP-0445 §4).
 const patience = time.Hour
-
-func exportInvitations(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-	rows, err := o.Query(ctx, `SELECT note, created, expires, uses, revoked, makes_account, contact, local FROM account_invite
-		WHERE invited_by = $1 AND created >= $2 AND created < $3 ORDER BY created, id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var note, local string
-		var created, expires, uses, revoked, account, contact int64
-		if err := rows.Scan(&note, &created, &expires, &uses, &revoked, &account, &contact, &local); err != nil {
-			return err
-		}
-		if err := emit(note, store.FromTime(created), store.FromTime(expires), uses, timeOrNil(revoked), account != 0, contact != 0, local); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
 
 func credentials() records.Datum {
 	return records.Datum{
@@ -183,12 +130,4 @@ func tokens() records.Datum {
 		Erase: records.EraseRows(schedule.Credentials, "account_token", "account"),
 		Sweep: records.SweepRows(schedule.Credentials, "account_token", "expires", "account"),
 	}
-}
-
-// timeOrNil is the exported form of a time of which 0 means never.
-func timeOrNil(n int64) any {
-	if n == 0 {
-		return nil
-	}
-	return store.FromTime(n)
 }

@@ -76,17 +76,8 @@ func signIns() Datum {
 		Purpose: "To let people see who signed in to their account, and to find break-ins.", Retention: "sign-ins", Process: schedule.Subpoena},
 		Sweep: SweepRows(schedule.SignIn, "records_signin", "at", "account"),
 		Erase: EraseRows(schedule.SignIn, "records_signin", "account"),
-		Export: func(ctx context.Context, o *Opened, emit func(...any) error) error {
-			var at, port int64
-			var ip, client, device, tls, cipher, mechanism string
-			return store.Each(ctx, o, "records: reading sign-ins", func(row store.Scanner) error {
-				if err := row.Scan(&at, &ip, &port, &client, &device, &tls, &cipher, &mechanism); err != nil {
-					return err
-				}
-				return emit(store.FromTime(at), ip, port, client, device, tls, cipher, mechanism)
-			}, `SELECT at, ip, port, client, device, tls, cipher, mechanism FROM records_signin
-				WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, id`, o.Account(), store.Time(o.From()), store.Time(o.To()))
-		}}
+		Export: ExportRows(`SELECT at, ip, port, client, device, tls, cipher, mechanism FROM records_signin
+			WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, id`, Time, Text, Number, Text, Text, Text, Text, Text)}
 }
 
 func locations(places *Places) Datum {
@@ -121,16 +112,8 @@ func lastSeen() Datum {
 	return Datum{Datum: schedule.Datum{Name: "last-seen", Category: schedule.LastSeen, Tables: []string{"records_seen"},
 		Fields:  []schedule.Field{{Name: "last_seen", Meaning: "When the account was last connected."}},
 		Purpose: "To tell contacts when someone was last there, and to find accounts that nobody uses.", Retention: schedule.Account, Process: schedule.Subpoena},
-		Erase: EraseRows(schedule.LastSeen, "records_seen", "account"),
-		Export: func(ctx context.Context, o *Opened, emit func(...any) error) error {
-			return store.Each(ctx, o, "records: reading when an account was last seen", func(row store.Scanner) error {
-				var at int64
-				if err := row.Scan(&at); err != nil {
-					return err
-				}
-				return emit(store.FromTime(at))
-			}, `SELECT at FROM records_seen WHERE account = $1`, o.Account())
-		}}
+		Erase:  EraseRows(schedule.LastSeen, "records_seen", "account"),
+		Export: ExportRows(`SELECT at FROM records_seen WHERE account = $1`, Time)}
 }
 
 func calls() Datum {

@@ -16,8 +16,8 @@ type Datum struct {
 
 	// Export emits the rows of o.Account() in the window [o.From(), o.To()), in a fixed order (by time, then id), one value for each
 	// Field: string, int, int64, bool, time.Time, or nil for "not known". It reads through o alone. An account that does not exist
-	// has no rows, and that is no error. Nil if the process is never.
-	Export func(ctx context.Context, o *Opened, emit func(values ...any) error) error
+	// has no rows, and that is no error. Nil if the process is never. ExportRows makes the usual one.
+	Export Export
 
 	// Erase deletes every row of the account (a bare JID), also those in which it is the other party. Nil only for rows that name no
 	// account of the chat, and where another datum of the same tables erases them. EraseRows makes the usual one.
@@ -28,6 +28,9 @@ type Datum struct {
 	// Nil for Account and Permanent, and where another datum of the same tables sweeps them. SweepRows makes the usual one.
 	Sweep func(ctx context.Context, tx *store.Tx, before time.Time, held func(account string) bool) (int64, error)
 }
+
+// Export gives out the rows of the account that is open.
+type Export func(ctx context.Context, o *Opened, emit func(values ...any) error) error
 
 // check reports what is wrong with the declaration, nil if nothing.
 func (d Datum) check() error {

@@ -56,6 +56,71 @@ func EraseRows(c schedule.Category, table string, accountColumns ...string) func
 	}
 }
 
+// Column says how a column that an Export reads is given out.
+type Column uint8
+
+const (
+	Text   Column = iota // string
+	Number               // int64
+	Flag                 // bool
+	Time                 // time.Time, of microseconds (store.Time)
+	Moment               // the same; nil if it is 0, which means never or not known
+)
+
+// ExportRows makes the Export of a query whose rows are given out as they stand, a column for each Field. $1 is the account; $2 and $3 are
+// the window, if the query has them.
+func ExportRows(query string, columns ...Column) Export {
+	return func(ctx context.Context, o *Opened, emit func(...any) error) error {
+		args := []any{o.Account()}
+		if strings.Contains(query, "$2") {
+			args = append(args, store.Time(o.From()), store.Time(o.To()))
+		}
+		return store.Each(ctx, o, "records: exporting", func(row store.Scanner) error {
+			values := make([]any, len(columns))
+			for i, c := range columns {
+				values[i] = c.empty()
+			}
+			if err := row.Scan(values...); err != nil {
+				return err
+			}
+			for i, c := range columns {
+				values[i] = c.given(values[i])
+			}
+			return emit(values...)
+		}, query, args...)
+	}
+}
+
+// empty is what the column is read into.
+func (c Column) empty() any {
+	switch c {
+	case Text:
+		return new(string)
+	case Flag:
+		return new(bool)
+	}
+	return new(int64)
+}
+
+// given is what the column gives of what was read into empty.
+func (c Column) given(read any) any {
+	switch v := read.(type) {
+	case *string:
+		return *v
+	case *bool:
+		return *v
+	case *int64:
+		switch {
+		case c == Number:
+			return *v
+		case c == Moment && *v == 0:
+			return nil
+		}
+		return store.FromTime(*v)
+	}
+	return nil
+}
+
 // Unheld is the condition, for a delete from the table, that no account named in the columns is held; the category is parameter n.
 func Unheld(table string, n int, accountColumns ...string) string {
 	mustIdentify(table, accountColumns)

@@ -111,23 +111,7 @@ func (a *Archive) preferences() records.Datum {
 			Retention: schedule.Account,
 			Process:   schedule.Warrant,
 		},
-		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-			rows, err := o.Query(ctx, `SELECT mode, always, never FROM archive_prefs WHERE account = $1`, o.Account())
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var mode, always, never string
-				if err := rows.Scan(&mode, &always, &never); err != nil {
-					return err
-				}
-				if err := emit(mode, always, never); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		},
+		Export: records.ExportRows(`SELECT mode, always, never FROM archive_prefs WHERE account = $1`, records.Text, records.Text, records.Text),
 		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
 			tx.AfterCommit(func() {
 				if j, err := jid.Parse(account); err == nil {

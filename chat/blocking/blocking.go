@@ -236,23 +236,7 @@ func (b *Blocking) data() records.Datum {
 			Retention: schedule.Account,
 			Process:   schedule.CourtOrder,
 		},
-		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-			rows, err := o.Query(ctx, `SELECT blocked FROM blocking_item WHERE account = $1 ORDER BY blocked`, o.Account())
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var s string
-				if err := rows.Scan(&s); err != nil {
-					return err
-				}
-				if err := emit(s); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		},
+		Export: records.ExportRows(`SELECT blocked FROM blocking_item WHERE account = $1 ORDER BY blocked`, records.Text),
 		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
 			tx.AfterCommit(b.Forget)
 			_, err := tx.Exec(ctx, `DELETE FROM blocking_item WHERE account = $1 OR blocked = $1`, account)

@@ -27,25 +27,8 @@ func (o *Offline) log() records.Datum {
 			Retention: "offline",
 			Process:   schedule.CourtOrder,
 		},
-		Export: func(ctx context.Context, r *records.Opened, emit func(values ...any) error) error {
-			rows, err := r.Query(ctx, `SELECT at, sender, size, kind FROM offline_message WHERE account = $1 AND at >= $2 AND at < $3 AND NOT given ORDER BY id`,
-				r.Account(), store.Time(r.From()), store.Time(r.To()))
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var at, size int64
-				var from, kind string
-				if err := rows.Scan(&at, &from, &size, &kind); err != nil {
-					return err
-				}
-				if err := emit(store.FromTime(at), from, size, kind); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		},
+		Export: records.ExportRows(`SELECT at, sender, size, kind FROM offline_message WHERE account = $1 AND at >= $2 AND at < $3 AND NOT given ORDER BY id`,
+			records.Time, records.Text, records.Number, records.Text),
 		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
 			tx.AfterCommit(o.forgetCounts)
 			return erase(ctx, tx, account)

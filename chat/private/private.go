@@ -225,24 +225,8 @@ func datum() records.Datum {
 			Retention: schedule.Account,
 			Process:   schedule.Warrant,
 		},
-		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-			rows, err := o.Query(ctx, `SELECT updated, space, name, LENGTH(data) FROM private_data WHERE account = $1 ORDER BY space, name`, o.Account())
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var updated, size int64
-				var space, name string
-				if err := rows.Scan(&updated, &space, &name, &size); err != nil {
-					return err
-				}
-				if err := emit(store.FromTime(updated), space, name, size); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		},
+		Export: records.ExportRows(`SELECT updated, space, name, LENGTH(data) FROM private_data WHERE account = $1 ORDER BY space, name`,
+			records.Time, records.Text, records.Text, records.Number),
 		Erase: records.EraseRows(schedule.Profile, "private_data", "account"),
 	}
 }

@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"strings"
 
 	"writ/records"
 	"writ/schedule"
@@ -32,25 +33,26 @@ func data() []records.Datum {
 		{Name: "node", Meaning: "nickname or picture (its size, type and hash, not the picture itself)"},
 		{Name: "value", Meaning: "what was published, in XML"},
 	}
-	profile.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node IN ($2, $3) ORDER BY seq`,
-			func(published int64, node, _ string, payload []byte) error {
-				return emit(store.FromTime(published), node, string(payload))
-			}, nickNode, avatarNode)
-	}
+	profile.Export = records.ExportRows(`SELECT published, node, payload FROM pubsub_item WHERE account = $1 AND node IN ('`+nickNode+`', '`+avatarNode+`') ORDER BY seq`,
+		records.Time, records.Text, records.Text)
 	bookmarks := kept("bookmarks", schedule.Bookmarks, schedule.Warrant, "Lets all of a person's apps show the same list of rooms.")
 	bookmarks.Fields = []schedule.Field{
 		{Name: "published", Meaning: "when the person's app published it"},
 		{Name: "room", Meaning: "the address of the room, or of the page that was marked"},
 	}
 	bookmarks.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node IN ($2, $3) ORDER BY seq`,
-			func(published int64, node, room string, payload []byte) error {
-				if node == bookmarkNode {
-					return emit(store.FromTime(published), room)
-				}
-				return pages(payload, func(page string) error { return emit(store.FromTime(published), page) })
-			}, bookmarkNode, storageNode)
+		return store.Each(ctx, o, "pubsub: exporting bookmarks", func(row store.Scanner) error {
+			var published int64
+			var node, room string
+			var payload []byte
+			if err := row.Scan(&published, &node, &room, &payload); err != nil {
+				return err
+			}
+			if node == bookmarkNode {
+				return emit(store.FromTime(published), room)
+			}
+			return pages(payload, func(page string) error { return emit(store.FromTime(published), page) })
+		}, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node IN ($2, $3) ORDER BY seq`, o.Account(), bookmarkNode, storageNode)
 	}
 	other := kept("app-data", schedule.Profile, schedule.Warrant, "Lets a person's apps keep settings and states of their own on the server.")
 	other.Fields = []schedule.Field{
@@ -58,13 +60,9 @@ func data() []records.Datum {
 		{Name: "node", Meaning: "the name that the app gave to the place"},
 		{Name: "size", Meaning: "the bytes that stand there; not what they say"},
 	}
-	other.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-		return export(ctx, o, `SELECT published, node, item, payload FROM pubsub_item WHERE account = $1 AND node NOT IN ($2, $3, $4, $5)
-				AND node NOT LIKE 'eu.siacs.conversations.axolotl%' AND node NOT LIKE 'urn:xmpp:omemo:%' ORDER BY seq`,
-			func(published int64, node, _ string, payload []byte) error {
-				return emit(store.FromTime(published), node, int64(len(payload)))
-			}, nickNode, avatarNode, bookmarkNode, storageNode)
-	}
+	other.Export = records.ExportRows(`SELECT published, node, LENGTH(payload) FROM pubsub_item WHERE account = $1
+		AND node NOT IN ('`+strings.Join([]string{nickNode, avatarNode, bookmarkNode, storageNode}, "', '")+`')
+		AND node NOT LIKE 'eu.siacs.conversations.axolotl%' AND node NOT LIKE 'urn:xmpp:omemo:%' ORDER BY seq`, records.Time, records.Text, records.Number)
 	subscriptions := kept("app-subscriptions", schedule.Contacts, schedule.Warrant, "Tells a person's apps when somebody publishes, who need not be a contact.")
 	subscriptions.Tables = []string{"pubsub_subscription"}
 	subscriptions.Erase = func(ctx context.Context, tx *store.Tx, account string) error {
@@ -76,12 +74,8 @@ func data() []records.Datum {
 		{Name: "account", Meaning: "whose published data"},
 		{Name: "node", Meaning: "which of them"},
 	}
-	subscriptions.Export = func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-		return export(ctx, o, `SELECT created, account, node, jid FROM pubsub_subscription WHERE subscriber = $1 ORDER BY account, node, jid`,
-			func(created int64, account, node string, _ []byte) error {
-				return emit(store.FromTime(created), account, node)
-			})
-	}
+	subscriptions.Export = records.ExportRows(`SELECT created, account, node FROM pubsub_subscription WHERE subscriber = $1 ORDER BY account, node, jid`,
+		records.Time, records.Text, records.Text)
 	keys := kept("device-keys", schedule.Ciphertext, schedule.Never, "Lets contacts encrypt to each of a person's devices.")
 	keys.Never = "They are keys of the encryption that people use; they are no records of use."
 	keys.Fields = []schedule.Field{
@@ -111,24 +105,4 @@ func erase(ctx context.Context, tx *store.Tx, account string) error {
 	}
 	_, err := tx.Exec(ctx, `DELETE FROM pubsub_node WHERE account = $1`, account)
 	return err
-}
-
-func export(ctx context.Context, o *records.Opened, query string, row func(published int64, node, item string, payload []byte) error, args ...any) error {
-	rows, err := o.Query(ctx, query, append([]any{o.Account()}, args...)...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var published int64
-		var node, item string
-		var payload []byte
-		if err := rows.Scan(&published, &node, &item, &payload); err != nil {
-			return err
-		}
-		if err := row(published, node, item, payload); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

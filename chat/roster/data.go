@@ -28,23 +28,14 @@ func (r *Roster) contacts() records.Datum {
 			Process:   schedule.Warrant,
 		},
 		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-			rows, err := o.Query(ctx, `SELECT contact, name, groups, state FROM roster_item WHERE account = $1 ORDER BY contact`, o.Account())
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
+			return store.Each(ctx, o, "roster: exporting", func(row store.Scanner) error {
 				var contact, name, groups string
-				var n int64
-				if err := rows.Scan(&contact, &name, &groups, &n); err != nil {
+				var s State
+				if err := row.Scan(&contact, &name, &groups, &s); err != nil {
 					return err
 				}
-				s := State(n)
-				if err := emit(contact, name, groups, s.Subscription(), s.Has(Out), s.Has(Approved), s.Has(In)); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
+				return emit(contact, name, groups, s.Subscription(), s.Has(Out), s.Has(Approved), s.Has(In))
+			}, `SELECT contact, name, groups, state FROM roster_item WHERE account = $1 ORDER BY contact`, o.Account())
 		},
 		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
 			// Others who list the account get a new version, as after a removal of their own.

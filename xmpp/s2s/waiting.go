@@ -230,25 +230,8 @@ func waitingLog() records.Datum {
 			Retention: schedule.Expiry,
 			Process:   schedule.CourtOrder,
 		},
-		Export: func(ctx context.Context, o *records.Opened, emit func(values ...any) error) error {
-			r, err := o.Query(ctx, `SELECT at, peer, size, kind FROM s2s_message WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY id`,
-				o.Account(), store.Time(o.From()), store.Time(o.To()))
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			for r.Next() {
-				var at, size int64
-				var to, kind string
-				if err := r.Scan(&at, &to, &size, &kind); err != nil {
-					return err
-				}
-				if err := emit(store.FromTime(at), to, size, kind); err != nil {
-					return err
-				}
-			}
-			return r.Err()
-		},
+		Export: records.ExportRows(`SELECT at, peer, size, kind FROM s2s_message WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY id`,
+			records.Time, records.Text, records.Number, records.Text),
 		Erase: records.EraseRows(schedule.MessageLog, "s2s_message", "account"),
 		Sweep: records.SweepRows(schedule.MessageLog, "s2s_message", "until", "account"),
 	}
