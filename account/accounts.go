@@ -233,51 +233,18 @@ func (a *Accounts) Get(ctx context.Context, account jid.JID) (User, error) {
 	return u, nil
 }
 
-func scanUser(row interface{ Scan(...any) error }) (User, error) {
-	var account, by string
+func scanUser(row store.Scanner) (u User, err error) {
 	var created, disabled int64
-	var u User
-	if err := row.Scan(&account, &u.Name, &created, &by, &disabled); err != nil {
-		return User{}, err
-	}
-	var err error
-	if u.Account, err = jid.Parse(account); err != nil {
-		return User{}, fmt.Errorf("account: a stored address: %w", err)
-	}
-	if by != "" {
-		if u.InvitedBy, err = jid.Parse(by); err != nil {
-			return User{}, fmt.Errorf("account: a stored address: %w", err)
-		}
-	}
-	u.Created, u.DisabledAt = store.FromTime(created), fromTime(disabled)
-	return u, nil
-}
-
-// fromTime reads a time of which 0 means never.
-func fromTime(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return store.FromTime(n)
+	err = row.Scan(&u.Account, &u.Name, &created, &u.InvitedBy, &disabled)
+	u.Created, u.DisabledAt = store.FromTime(created), store.FromTime(disabled)
+	return u, err
 }
 
 // List gives up to n accounts by address, after the given one ("" from the start). It is for the operator's command line; no page
 // shows it.
 func (a *Accounts) List(ctx context.Context, after string, n int) ([]User, error) {
-	rows, err := a.o.DB.Query(ctx, `SELECT `+userColumns+` FROM account_user WHERE account > $1 AND deleted = 0 ORDER BY account LIMIT $2`, after, n)
-	if err != nil {
-		return nil, fmt.Errorf("account: listing: %w", err)
-	}
-	defer rows.Close()
-	var out []User
-	for rows.Next() {
-		u, err := scanUser(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, u)
-	}
-	return out, rows.Err()
+	return store.List(ctx, a.o.DB, "account: listing", scanUser,
+		`SELECT `+userColumns+` FROM account_user WHERE account > $1 AND deleted = 0 ORDER BY account LIMIT $2`, after, n)
 }
 
 // Count says how many accounts there are, and how many of them are disabled.

@@ -61,24 +61,14 @@ func (a *Accounts) Devices(ctx context.Context, account jid.JID) ([]Device, erro
 	if err := a.o.DB.Write(ctx, func(*store.Tx) error { return nil }); err != nil {
 		return nil, fmt.Errorf("account: listing devices: %w", err)
 	}
-	rows, err := a.o.DB.Query(ctx, `SELECT id, software, model, first_seen, last_seen, password,
+	return store.List(ctx, a.o.DB, "account: listing devices", func(row store.Scanner) (d Device, err error) {
+		var first, last, password, token int64
+		err = row.Scan(&d.ID, &d.Software, &d.Model, &first, &last, &password, &token)
+		d.First, d.Last, d.Password, d.Token = store.FromTime(first), store.FromTime(last), store.FromTime(password), store.FromTime(token)
+		return d, err
+	}, `SELECT id, software, model, first_seen, last_seen, password,
 		COALESCE((SELECT MAX(t.expires) FROM account_token t WHERE t.account = d.account AND t.device = d.id AND t.expires > $2), 0)
 		FROM account_device d WHERE account = $1 ORDER BY last_seen DESC, id`, account.Bare().String(), store.Time(a.o.Clock.Now()))
-	if err != nil {
-		return nil, fmt.Errorf("account: listing devices: %w", err)
-	}
-	defer rows.Close()
-	var out []Device
-	for rows.Next() {
-		var d Device
-		var first, last, password, token int64
-		if err := rows.Scan(&d.ID, &d.Software, &d.Model, &first, &last, &password, &token); err != nil {
-			return nil, fmt.Errorf("account: listing devices: %w", err)
-		}
-		d.First, d.Last, d.Password, d.Token = store.FromTime(first), store.FromTime(last), fromTime(password), fromTime(token)
-		out = append(out, d)
-	}
-	return out, rows.Err()
 }
 
 // cut shortens to maxDeviceText bytes, never inside a character.

@@ -50,23 +50,9 @@ func (a *Accounts) TakeEnded(ctx context.Context) ([]jid.JID, error) {
 		return nil, wrapEnded(err)
 	}
 	var out []jid.JID
-	err = a.o.DB.Write(ctx, func(tx *store.Tx) error {
-		out = nil
-		rows, err := tx.Query(ctx, `DELETE FROM account_ended RETURNING account`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var s string
-			if err := rows.Scan(&s); err != nil {
-				return err
-			}
-			if j, err := jid.Parse(s); err == nil {
-				out = append(out, j)
-			}
-		}
-		return rows.Err()
+	err = a.o.DB.Write(ctx, func(tx *store.Tx) (err error) {
+		out, err = store.Column[jid.JID](ctx, tx, "account: taking ended accounts", `DELETE FROM account_ended RETURNING account`)
+		return err
 	})
 	return out, wrapEnded(err)
 }

@@ -124,22 +124,12 @@ func number(b bool) int64 {
 
 const inviteColumns = `id, invited_by, note, created, expires, uses, revoked, makes_account, contact, local`
 
-func scanInvite(row interface{ Scan(...any) error }) (Invitation, error) {
-	var i Invitation
-	var by string
+func scanInvite(row store.Scanner) (i Invitation, err error) {
 	var created, expires, revoked, account, contact int64
-	if err := row.Scan(&i.ID, &by, &i.Note, &created, &expires, &i.Uses, &revoked, &account, &contact, &i.Local); err != nil {
-		return Invitation{}, err
-	}
-	if by != "" {
-		var err error
-		if i.By, err = jid.Parse(by); err != nil {
-			return Invitation{}, fmt.Errorf("account: a stored address: %w", err)
-		}
-	}
+	err = row.Scan(&i.ID, &i.By, &i.Note, &created, &expires, &i.Uses, &revoked, &account, &contact, &i.Local)
 	i.Created, i.Expires, i.Revoked = store.FromTime(created), store.FromTime(expires), revoked != 0
 	i.NoAccount, i.Contact = account == 0, contact != 0
-	return i, nil
+	return i, err
 }
 
 // Open reports an invitation that can be used now.
@@ -177,20 +167,7 @@ func (a *Accounts) InvitationsOf(ctx context.Context, by jid.JID) ([]Invitation,
 }
 
 func (a *Accounts) invitations(ctx context.Context, where string, args ...any) ([]Invitation, error) {
-	rows, err := a.o.DB.Query(ctx, `SELECT `+inviteColumns+` FROM account_invite `+where, args...)
-	if err != nil {
-		return nil, fmt.Errorf("account: listing invitations: %w", err)
-	}
-	defer rows.Close()
-	var out []Invitation
-	for rows.Next() {
-		i, err := scanInvite(rows)
-		if err != nil {
-			return nil, fmt.Errorf("account: listing invitations: %w", err)
-		}
-		out = append(out, i)
-	}
-	return out, rows.Err()
+	return store.List(ctx, a.o.DB, "account: listing invitations", scanInvite, `SELECT `+inviteColumns+` FROM account_invite `+where, args...)
 }
 
 // Revoke ends an invitation. ErrInvite if there is none of this id.

@@ -149,10 +149,10 @@ func (a *Accounts) Barred(ctx context.Context, accounts []jid.JID) ([]jid.JID, e
 		accounts = accounts[len(part):]
 		good, err := a.good(ctx, part)
 		if err != nil {
-			return nil, fmt.Errorf("account: looking for barred accounts: %w", err)
+			return nil, err
 		}
 		for _, j := range part {
-			if !good[j.Bare().String()] {
+			if !good[j.Bare()] {
 				out = append(out, j.Bare())
 			}
 		}
@@ -160,23 +160,17 @@ func (a *Accounts) Barred(ctx context.Context, accounts []jid.JID) ([]jid.JID, e
 	return out, nil
 }
 
-func (a *Accounts) good(ctx context.Context, part []jid.JID) (map[string]bool, error) {
+func (a *Accounts) good(ctx context.Context, part []jid.JID) (map[jid.JID]bool, error) {
 	args := make([]any, len(part))
 	for i, j := range part {
 		args[i] = j.Bare().String()
 	}
-	rows, err := a.o.DB.Query(ctx, `SELECT account FROM account_user WHERE disabled = 0 AND deleted = 0 AND account IN `+store.In(1, len(args)), args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	good := map[string]bool{}
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		good[s] = true
-	}
-	return good, rows.Err()
+	good := map[jid.JID]bool{}
+	err := store.Each(ctx, a.o.DB, "account: looking for barred accounts", func(row store.Scanner) error {
+		var j jid.JID
+		err := row.Scan(&j)
+		good[j] = true
+		return err
+	}, `SELECT account FROM account_user WHERE disabled = 0 AND deleted = 0 AND account IN `+store.In(1, len(args)), args...)
+	return good, err
 }

@@ -48,25 +48,10 @@ func (a *Accounts) appointed() (l []jid.JID) {
 
 // Operators lists the operators, by address.
 func (a *Accounts) Operators(ctx context.Context) ([]jid.JID, error) {
-	rows, err := a.o.DB.Query(ctx, `SELECT account FROM account_user WHERE operator <> 0 AND deleted = 0`)
-	if err != nil {
-		return nil, fmt.Errorf("account: listing operators: %w", err)
-	}
-	defer rows.Close()
-	list := a.appointed()
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		j, err := jid.Parse(s)
-		if err != nil {
-			return nil, fmt.Errorf("account: a stored address: %w", err)
-		}
-		list = append(list, j)
-	}
+	list, err := store.Column[jid.JID](ctx, a.o.DB, "account: listing operators", `SELECT account FROM account_user WHERE operator <> 0 AND deleted = 0`)
+	list = append(list, a.appointed()...)
 	slices.SortFunc(list, func(a, b jid.JID) int { return strings.Compare(a.String(), b.String()) })
-	return slices.Compact(list), rows.Err()
+	return slices.Compact(list), err
 }
 
 // SetOperator makes an account an operator, or no longer one. ErrUnknown; ErrName: the configuration names it, so it stays one.

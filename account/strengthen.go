@@ -42,21 +42,15 @@ func (a *Accounts) Iterations() int {
 
 // rounds are the iterations of each verifier that the account has.
 func (a *Accounts) rounds(ctx context.Context, account jid.JID) (map[sasl.Hash]int, error) {
-	rows, err := a.o.DB.Query(ctx, `SELECT hash, iterations FROM account_credential WHERE account = $1`, account.Bare().String())
-	if err != nil {
-		return nil, fmt.Errorf("account: reading verifiers: %w", err)
-	}
-	defer rows.Close()
 	has := map[sasl.Hash]int{}
-	for rows.Next() {
-		var h string
+	err := store.Each(ctx, a.o.DB, "account: reading verifiers", func(row store.Scanner) error {
+		var h sasl.Hash
 		var n int
-		if err := rows.Scan(&h, &n); err != nil {
-			return nil, fmt.Errorf("account: reading verifiers: %w", err)
-		}
-		has[sasl.Hash(h)] = n
-	}
-	return has, rows.Err()
+		err := row.Scan(&h, &n)
+		has[h] = n
+		return err
+	}, `SELECT hash, iterations FROM account_credential WHERE account = $1`, account.Bare().String())
+	return has, err
 }
 
 // errChanged is a password that was changed while a verifier of it was being made.

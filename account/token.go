@@ -73,25 +73,18 @@ func (a *Accounts) Tokens(ctx context.Context, account jid.JID, device, mechanis
 		return nil, false, err
 	}
 	now := a.o.Clock.Now()
-	rows, err := a.o.DB.Query(ctx, `SELECT t.nonce, t.issued, t.slot, u.disabled FROM account_token t JOIN account_user u ON u.account = t.account
-		WHERE t.account = $1 AND t.device = $2 AND t.mechanism = $3 AND t.expires > $4 AND u.deleted = 0 ORDER BY t.slot DESC`,
-		account.Bare().String(), device, mechanism, store.Time(now))
-	if err != nil {
-		return nil, false, fmt.Errorf("account: reading tokens: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	list, err = store.List(ctx, a.o.DB, "account: reading tokens", func(row store.Scanner) (sasl.Token, error) {
 		var nonce []byte
 		var slot string
 		var issued, barred int64
-		if err := rows.Scan(&nonce, &issued, &slot, &barred); err != nil {
-			return nil, false, fmt.Errorf("account: reading tokens: %w", err)
-		}
+		err := row.Scan(&nonce, &issued, &slot, &barred)
 		disabled = barred != 0
-		list = append(list, sasl.Token{Key: []byte(tokenText(key, account.Bare(), device, mechanism, nonce)), ID: hex.EncodeToString(nonce),
-			Due: now.Sub(store.FromTime(issued)) >= a.o.Config.renewAfter(), Unused: slot == slotNew})
-	}
-	return list, disabled, rows.Err()
+		return sasl.Token{Key: []byte(tokenText(key, account.Bare(), device, mechanism, nonce)), ID: hex.EncodeToString(nonce),
+			Due: now.Sub(store.FromTime(issued)) >= a.o.Config.renewAfter(), Unused: slot == slotNew}, err
+	}, `SELECT t.nonce, t.issued, t.slot, u.disabled FROM account_token t JOIN account_user u ON u.account = t.account
+		WHERE t.account = $1 AND t.device = $2 AND t.mechanism = $3 AND t.expires > $4 AND u.deleted = 0 ORDER BY t.slot DESC`,
+		account.Bare().String(), device, mechanism, store.Time(now))
+	return list, disabled, err
 }
 
 // UseToken does what a sign-in that succeeded does to the device's tokens, in one transaction: the token that was used takes the place of

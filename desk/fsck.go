@@ -109,7 +109,7 @@ func (d *Desk) fsckList(ctx context.Context, x *Check, c Case) error {
 	if err != nil {
 		return fmt.Errorf("desk: reading the list: %w", err)
 	}
-	if State(state) != c.State || int(seq) != c.Seq || wake != stamp(c.Wake()) || (paused == 1) != (c.Paused() != nil) || (frozen == 1) != c.Frozen {
+	if State(state) != c.State || int(seq) != c.Seq || wake != store.Time(c.Wake()) || (paused == 1) != (c.Paused() != nil) || (frozen == 1) != c.Frozen {
 		x.fault("case %s: the list says %s after %d events, the events say %s after %d", c.ID, state, seq, c.State, c.Seq)
 	}
 	return nil

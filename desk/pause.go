@@ -169,7 +169,7 @@ func (d *Desk) meets(ctx context.Context, r standing.Record, most int) ([]string
 		if err := rows.Scan(&s.Case, &s.Service, &s.Jurisdiction, &s.Instrument, &s.Agency, &received); err != nil {
 			return nil, fmt.Errorf("desk: finding cases of a standing: %w", err)
 		}
-		if s.Received = unstamp(received); r.Meets(s) {
+		if s.Received = store.FromTime(received); r.Meets(s) {
 			out = append(out, s.Case)
 		}
 	}

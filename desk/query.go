@@ -161,9 +161,9 @@ func (d *Desk) page(ctx context.Context, w where, limit int, who Actor) (Page, e
 			p.Next = makeCursor(last)
 			break
 		}
-		l.Received, l.Ended, l.Emergency = unstamp(received), unstamp(ended), urgent == 0
+		l.Received, l.Ended, l.Emergency = store.FromTime(received), store.FromTime(ended), urgent == 0
 		if due != math.MaxInt64 {
-			l.Due = unstamp(due)
+			l.Due = store.FromTime(due)
 		}
 		l.Sealed, l.Frozen, l.Paused, l.Flagged = sealed == 1, frozen == 1, paused == 1, flagged == 1
 		if who.Officer() {

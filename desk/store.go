@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"writ/store"
 	"writ/tlog/verify"
@@ -26,20 +25,6 @@ func newNumber() string {
 		b[i] = alphabet[b[i]%32]
 	}
 	return "W-" + string(b[:4]) + "-" + string(b[4:])
-}
-
-func stamp(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return store.Time(t)
-}
-
-func unstamp(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return store.FromTime(n)
 }
 
 // key reads the key of a case. ok is false when retention has erased it.
@@ -182,8 +167,8 @@ func project(ctx context.Context, tx *store.Tx, c Case) error {
 		received, ended, sealed, frozen, paused, flagged, wake) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 		ON CONFLICT (id) DO UPDATE SET seq = $2, state = $3, open = $4, due = $6, ended = $14, sealed = $15, frozen = $16, paused = $17, flagged = $18, wake = $19`,
 		c.ID, c.Seq, string(c.State), flag(!c.State.Ended()), flag(!c.Emergency()), due, c.Request.Service, c.Request.Jurisdiction,
-		string(c.Request.Instrument), c.Request.Agency, c.Request.Officer, c.Request.Accounts, store.Time(c.Received), stamp(c.Ended),
-		flag(c.Request.Sealed), flag(c.Frozen), flag(c.Paused() != nil), flag(c.Flagged && !c.Cleared), stamp(c.Wake()))
+		string(c.Request.Instrument), c.Request.Agency, c.Request.Officer, c.Request.Accounts, store.Time(c.Received), store.Time(c.Ended),
+		flag(c.Request.Sealed), flag(c.Frozen), flag(c.Paused() != nil), flag(c.Flagged && !c.Cleared), store.Time(c.Wake()))
 	if err != nil {
 		return fmt.Errorf("desk: listing a case: %w", err)
 	}

@@ -84,25 +84,21 @@ func (u *user) WebAuthnCredentials() []webauthn.Credential { return u.creds }
 // load reads the person's credentials that are not removed.
 func load(ctx context.Context, r store.Reader, person, name string) (*user, error) {
 	u := &user{id: person, name: name}
-	rows, err := r.Query(ctx, `SELECT record, sign_count FROM passkey_credential WHERE person = $1 AND removed = 0 ORDER BY created, id`, person)
-	if err != nil {
-		return nil, fmt.Errorf("passkey: reading credentials: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := store.Each(ctx, r, "passkey: reading credentials", func(row store.Scanner) error {
 		var b []byte
-		var count int64
-		if err := rows.Scan(&b, &count); err != nil {
-			return nil, fmt.Errorf("passkey: reading credentials: %w", err)
+		var count uint32
+		if err := row.Scan(&b, &count); err != nil {
+			return err
 		}
 		var c webauthn.Credential
 		if err := json.Unmarshal(b, &c); err != nil {
-			return nil, fmt.Errorf("passkey: a stored credential: %w", err)
+			return err
 		}
-		c.Authenticator.SignCount, c.Authenticator.CloneWarning = uint32(count), false
+		c.Authenticator.SignCount, c.Authenticator.CloneWarning = count, false
 		u.creds = append(u.creds, c)
-	}
-	return u, rows.Err()
+		return nil
+	}, `SELECT record, sign_count FROM passkey_credential WHERE person = $1 AND removed = 0 ORDER BY created, id`, person)
+	return u, err
 }
 
 // ceremony is what the caller keeps, on the server's side, between the options and the answer. Its content is this room's.

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -78,7 +77,7 @@ func (p *Passkeys) Credentials(ctx context.Context, person string) ([]Credential
 		c := Credential{Person: person}
 		var created, used, count int64
 		err := row.Scan(&c.ID, &c.Label, &created, &used, &count)
-		c.Created, c.Used, c.Count = store.FromTime(created), timeOrZero(used), uint32(count)
+		c.Created, c.Used, c.Count = store.FromTime(created), store.FromTime(used), uint32(count)
 		return c, err
 	}, `SELECT id, label, created, used, sign_count FROM passkey_credential
 		WHERE person = $1 AND removed = 0 ORDER BY created, id`, person)
@@ -96,11 +95,4 @@ func (p *Passkeys) Remove(ctx context.Context, tx *store.Tx, person string, id [
 		return ErrUnknown
 	}
 	return nil
-}
-
-func timeOrZero(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return store.FromTime(n)
 }

@@ -148,8 +148,5 @@ func known(t, or int64) any {
 	if t == 0 {
 		t = or
 	}
-	if t == 0 {
-		return nil
-	}
-	return store.FromTime(t)
+	return Moment.given(&t)
 }

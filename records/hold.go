@@ -130,8 +130,8 @@ func (g *Gate) Holds(ctx context.Context, r store.Reader, caseID string) ([]Hold
 			return nil, fmt.Errorf("records: reading holds: %w", err)
 		}
 		if len(out) == 0 || out[len(out)-1].ID != id {
-			out = append(out, HoldState{ID: id, Preservation: Preservation{Case: caseID, Until: moment(until)}, Placed: moment(placed), Copied: moment(copied),
-				Ended: moment(ended), Why: why, Swept: moment(swept), Scrubbed: moment(scrubbed)})
+			out = append(out, HoldState{ID: id, Preservation: Preservation{Case: caseID, Until: store.FromTime(until)}, Placed: store.FromTime(placed), Copied: store.FromTime(copied),
+				Ended: store.FromTime(ended), Why: why, Swept: store.FromTime(swept), Scrubbed: store.FromTime(scrubbed)})
 		}
 		h := &out[len(out)-1]
 		h.Accounts, h.Categories = append(h.Accounts, account), append(h.Categories, schedule.Category(category))
@@ -150,14 +150,6 @@ func heldFor(ctx context.Context, r store.Reader, c schedule.Category) (map[stri
 		out[a] = true
 	}
 	return out, err
-}
-
-// moment is a stored time; 0 is "not".
-func moment(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return store.FromTime(n)
 }
 
 func unique[T ~string](in []T) []T {

@@ -163,11 +163,21 @@ func (r *Row) Scan(dest ...any) error {
 	return err
 }
 
-// Time is t as it is stored: microseconds since 1970, UTC.
-func Time(t time.Time) int64 { return t.UnixMicro() }
+// Time is t as it is stored: microseconds since 1970, UTC. No time (the zero value) is 0.
+func Time(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
 
 // FromTime is the time that Time stored, in UTC.
-func FromTime(n int64) time.Time { return time.UnixMicro(n).UTC() }
+func FromTime(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n).UTC()
+}
 
 // pool is a set of read-only connections.
 type pool struct {

@@ -83,23 +83,16 @@ func (r *Room) setEntries(list, field string) func(ctx context.Context, c *adhoc
 }
 
 func (r *Room) loadLists(ctx context.Context) error {
-	rows, err := r.DB.Query(ctx, `SELECT list, entry FROM administration_list`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
 	r.lists = map[string]map[string]bool{}
-	for rows.Next() {
+	return store.Each(ctx, r.DB, "administration: reading lists", func(row store.Scanner) error {
 		var list, entry string
-		if err := rows.Scan(&list, &entry); err != nil {
-			return err
-		}
+		err := row.Scan(&list, &entry)
 		if r.lists[list] == nil {
 			r.lists[list] = map[string]bool{}
 		}
 		r.lists[list][entry] = true
-	}
-	return rows.Err()
+		return err
+	}, `SELECT list, entry FROM administration_list`)
 }
 
 // screen refuses what comes from or goes to who is kept out.

@@ -134,20 +134,13 @@ func (r *Room) unset(name string) func(ctx context.Context, c *adhoc.Call) (adho
 }
 
 func (r *Room) loadTexts(ctx context.Context) error {
-	rows, err := r.DB.Query(ctx, `SELECT name, body, at FROM administration_text`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return store.Each(ctx, r.DB, "administration: reading texts", func(row store.Scanner) error {
 		var name, body string
 		var at int64
-		if err := rows.Scan(&name, &body, &at); err != nil {
-			return err
-		}
+		err := row.Scan(&name, &body, &at)
 		r.texts[name] = text{body, store.FromTime(at)}
-	}
-	return rows.Err()
+		return err
+	}, `SELECT name, body, at FROM administration_text`)
 }
 
 // after sends what waits for somebody who has become available. It runs beside the session: a message is kept before it is sent.

@@ -3,7 +3,6 @@ package archive
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 
 	"writ/store"
@@ -54,30 +53,20 @@ func (a *Archive) Forget(account jid.JID) { a.prefs.drop(account.Bare()) }
 
 func (a *Archive) loadPrefs(ctx context.Context) error {
 	a.prefs.set = map[jid.JID]Prefs{}
-	rows, err := a.DB.Query(ctx, `SELECT account, mode, always, never FROM archive_prefs`)
-	if err != nil {
-		return fmt.Errorf("archive: reading preferences: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var account, mode, always, never string
-		if err := rows.Scan(&account, &mode, &always, &never); err != nil {
-			return fmt.Errorf("archive: reading preferences: %w", err)
-		}
-		p := Prefs{Default: mode}
-		j, err := jid.Parse(account)
+	return store.Each(ctx, a.DB, "archive: reading preferences", func(row store.Scanner) error {
+		var j jid.JID
+		var p Prefs
+		var always, never []byte
+		err := row.Scan(&j, &p.Default, &always, &never)
 		if err == nil {
-			err = json.Unmarshal([]byte(always), &p.Always)
+			err = json.Unmarshal(always, &p.Always)
 		}
 		if err == nil {
-			err = json.Unmarshal([]byte(never), &p.Never)
-		}
-		if err != nil {
-			return fmt.Errorf("archive: stored preferences: %w", err)
+			err = json.Unmarshal(never, &p.Never)
 		}
 		a.prefs.set[j] = p
-	}
-	return rows.Err()
+		return err
+	}, `SELECT account, mode, always, never FROM archive_prefs`)
 }
 
 // Prefs are the account's preferences, or the house's default.

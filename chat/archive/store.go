@@ -158,15 +158,11 @@ func holding(account, with jid.JID, ids []int64) (where string, args []any) {
 	return where, args
 }
 
-func scanItem(row interface{ Scan(...any) error }) (i Item, err error) {
+func scanItem(row store.Scanner) (i Item, err error) {
 	var at int64
-	var sender string
 	var b []byte
-	if err := row.Scan(&i.ID, &at, &sender, &b); err != nil {
+	if err := row.Scan(&i.ID, &at, &i.Sender, &b); err != nil {
 		return Item{}, err
-	}
-	if i.Sender, err = jid.Parse(sender); err != nil {
-		return Item{}, fmt.Errorf("archive: message %d: %w", i.ID, err)
 	}
 	i.Time = store.FromTime(at)
 	if i.Stanza, err = stanza.Decode(b); err != nil {

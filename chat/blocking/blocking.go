@@ -10,7 +10,6 @@ package blocking
 import (
 	"context"
 	"embed"
-	"fmt"
 	"log/slog"
 	"sync"
 
@@ -202,27 +201,15 @@ func (b *Blocking) list(ctx context.Context, account jid.JID) (list, error) {
 }
 
 func read(ctx context.Context, q store.Reader, account jid.JID) (list, error) {
-	rows, err := q.Query(ctx, `SELECT blocked FROM blocking_item WHERE account = $1`, account.String())
-	if err != nil {
-		return nil, fmt.Errorf("blocking: reading: %w", err)
+	blocked, err := store.Column[jid.JID](ctx, q, "blocking: reading", `SELECT blocked FROM blocking_item WHERE account = $1`, account.String())
+	if err != nil || len(blocked) == 0 {
+		return nil, err
 	}
-	defer rows.Close()
-	var l list
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, fmt.Errorf("blocking: reading: %w", err)
-		}
-		j, err := jid.Parse(s)
-		if err != nil {
-			return nil, fmt.Errorf("blocking: a stored address: %w", err)
-		}
-		if l == nil {
-			l = list{}
-		}
+	l := make(list, len(blocked))
+	for _, j := range blocked {
 		l[j] = struct{}{}
 	}
-	return l, rows.Err()
+	return l, nil
 }
 
 func (b *Blocking) data() records.Datum {

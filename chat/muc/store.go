@@ -35,9 +35,8 @@ func (m *MUC) readRoom(ctx context.Context, name string) (*saved, error) {
 		return nil, fmt.Errorf("muc: reading a room: %w", err)
 	}
 	s.created = store.FromTime(created)
-	var account string
 	var at int64
-	err = m.DB.QueryRow(ctx, `SELECT account, nick, subject, at FROM muc_subject WHERE room = $1`, name).Scan(&account, &s.subject.nick, &s.subject.text, &at)
+	err = m.DB.QueryRow(ctx, `SELECT account, nick, subject, at FROM muc_subject WHERE room = $1`, name).Scan(&s.subject.user, &s.subject.nick, &s.subject.text, &at)
 	if errors.Is(err, store.ErrNoRows) {
 		return &s, nil
 	}
@@ -45,9 +44,6 @@ func (m *MUC) readRoom(ctx context.Context, name string) (*saved, error) {
 		return nil, fmt.Errorf("muc: reading a subject: %w", err)
 	}
 	s.subject.at = store.FromTime(at)
-	if s.subject.user, err = jid.Parse(account); err != nil {
-		return nil, fmt.Errorf("muc: a stored address: %w", err)
-	}
 	return &s, nil
 }
 
@@ -55,19 +51,14 @@ func (m *MUC) readRoom(ctx context.Context, name string) (*saved, error) {
 func (m *MUC) readUsers(ctx context.Context, name string) (map[jid.JID]user, error) {
 	all := map[jid.JID]user{}
 	err := store.Each(ctx, m.DB, "muc: reading affiliations", func(row store.Scanner) error {
-		var account, affiliation string
+		var j jid.JID
+		var affiliation string
 		var u user
 		var since int64
-		if err := row.Scan(&account, &affiliation, &u.nick, &u.reason, &u.absent, &since); err != nil {
-			return err
-		}
-		j, err := jid.Parse(account)
-		if err != nil {
-			return err
-		}
+		err := row.Scan(&j, &affiliation, &u.nick, &u.reason, &u.absent, &since)
 		u.affiliation, u.since = affiliations[affiliation], store.FromTime(since)
 		all[j] = u
-		return nil
+		return err
 	}, `SELECT account, affiliation, nick, reason, absent, since FROM muc_affiliation WHERE room = $1`, name)
 	return all, err
 }

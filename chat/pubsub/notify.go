@@ -132,10 +132,6 @@ func (p *PubSub) Newcomer(ctx context.Context, s *feature.Session) {
 		if !caps.Notify[l.node.name] {
 			continue
 		}
-		from, err := jid.Parse(l.account)
-		if err != nil {
-			continue
-		}
-		s.Out.Push(event(from, s.JID, itemsEvent(l.node, []item{l.item})))
+		s.Out.Push(event(l.account, s.JID, itemsEvent(l.node, []item{l.item})))
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"writ/store"
@@ -29,17 +27,10 @@ type item struct {
 
 const nodeColumns = `node, title, kind, access, persist, max_items, send_last, payloads, retracts, deletes`
 
-type scanner interface{ Scan(...any) error }
-
-func scanNode(row scanner, more ...any) (*node, error) {
+func scanNode(row store.Scanner, more ...any) (*node, error) {
 	n := &node{}
-	var persist, payloads, retracts, deletes int
-	to := []any{&n.name, &n.title, &n.kind, &n.access, &persist, &n.maxItems, &n.sendLast, &payloads, &retracts, &deletes}
-	if err := row.Scan(append(to, more...)...); err != nil {
-		return nil, err
-	}
-	n.persist, n.payloads, n.retracts, n.deletes = persist != 0, payloads != 0, retracts != 0, deletes != 0
-	return n, nil
+	to := []any{&n.name, &n.title, &n.kind, &n.access, &n.persist, &n.maxItems, &n.sendLast, &n.payloads, &n.retracts, &n.deletes}
+	return n, row.Scan(append(to, more...)...)
 }
 
 // loadNode returns nil if the account has no such node.
@@ -56,20 +47,8 @@ func loadNode(ctx context.Context, r store.Reader, account jid.JID, name string)
 
 // nodes lists an account's nodes by name.
 func nodes(ctx context.Context, r store.Reader, account jid.JID) ([]*node, error) {
-	rows, err := r.Query(ctx, `SELECT `+nodeColumns+` FROM pubsub_node WHERE account = $1 ORDER BY node`, account.String())
-	if err != nil {
-		return nil, fmt.Errorf("pubsub: listing nodes: %w", err)
-	}
-	defer rows.Close()
-	var all []*node
-	for rows.Next() {
-		n, err := scanNode(rows)
-		if err != nil {
-			return nil, fmt.Errorf("pubsub: listing nodes: %w", err)
-		}
-		all = append(all, n)
-	}
-	return all, rows.Err()
+	return store.List(ctx, r, "pubsub: listing nodes", func(row store.Scanner) (*node, error) { return scanNode(row) },
+		`SELECT `+nodeColumns+` FROM pubsub_node WHERE account = $1 ORDER BY node`, account.String())
 }
 
 func flag(b bool) int {
@@ -173,12 +152,10 @@ func items(ctx context.Context, r store.Reader, account jid.JID, name string, n 
 	if n <= 0 {
 		n = maxItems
 	}
-	rows, err := r.Query(ctx, `SELECT seq, item, payload FROM (SELECT seq, item, payload FROM pubsub_item
+	return store.List(ctx, r, "pubsub: reading items", func(row store.Scanner) (i item, err error) {
+		return i, row.Scan(&i.seq, &i.id, &i.payload)
+	}, `SELECT seq, item, payload FROM (SELECT seq, item, payload FROM pubsub_item
 		WHERE account = $1 AND node = $2 ORDER BY seq DESC LIMIT $3) AS newest ORDER BY seq`, account.String(), name, n)
-	if err != nil {
-		return nil, fmt.Errorf("pubsub: reading items: %w", err)
-	}
-	return scanItems(rows)
 }
 
 // itemByID is nil if there is none of that id.
@@ -195,22 +172,9 @@ func itemByID(ctx context.Context, r store.Reader, account jid.JID, name, id str
 	return &i, nil
 }
 
-func scanItems(rows *store.Rows) ([]item, error) {
-	defer rows.Close()
-	var all []item
-	for rows.Next() {
-		var i item
-		if err := rows.Scan(&i.seq, &i.id, &i.payload); err != nil {
-			return nil, fmt.Errorf("pubsub: reading items: %w", err)
-		}
-		all = append(all, i)
-	}
-	return all, rows.Err()
-}
-
 // newest is the last item of a node, with its owner.
 type newest struct {
-	account string
+	account jid.JID
 	node    *node
 	item
 }
@@ -229,35 +193,20 @@ func lastItems(ctx context.Context, r store.Reader, accounts []jid.JID, access .
 		for _, a := range access {
 			args = append(args, a)
 		}
-		// Only numbered parameters enter the text.
-		rows, err := r.Query(ctx, `SELECT n.node, n.title, n.kind, n.access, n.persist, n.max_items, n.send_last, n.payloads, n.retracts,
+		err := store.Each(ctx, r, "pubsub: reading last items", func(row store.Scanner) (err error) {
+			var l newest
+			l.node, err = scanNode(row, &l.account, &l.seq, &l.id, &l.payload)
+			all = append(all, l)
+			return err
+		}, `SELECT n.node, n.title, n.kind, n.access, n.persist, n.max_items, n.send_last, n.payloads, n.retracts,
 				n.deletes, n.account, i.seq, i.item, i.payload
 			FROM pubsub_node n JOIN pubsub_item i ON i.account = n.account AND i.node = n.node AND i.seq =
 				(SELECT MAX(seq) FROM pubsub_item l WHERE l.account = n.account AND l.node = n.node)
-			WHERE n.account IN (`+parameters(1, len(part))+`) AND n.access IN (`+parameters(len(part)+1, len(access))+`)
+			WHERE n.account IN `+store.In(1, len(part))+` AND n.access IN `+store.In(len(part)+1, len(access))+`
 				AND n.send_last = 'on_sub_and_presence'`, args...)
 		if err != nil {
-			return nil, fmt.Errorf("pubsub: reading last items: %w", err)
-		}
-		for rows.Next() {
-			var l newest
-			if l.node, err = scanNode(rows, &l.account, &l.seq, &l.id, &l.payload); err != nil {
-				rows.Close()
-				return nil, fmt.Errorf("pubsub: reading last items: %w", err)
-			}
-			all = append(all, l)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return nil, fmt.Errorf("pubsub: reading last items: %w", err)
+			return nil, err
 		}
 	}
 	return all, nil
-}
-
-func parameters(from, n int) string {
-	p := make([]string, n)
-	for i := range p {
-		p[i] = "$" + strconv.Itoa(from+i)
-	}
-	return strings.Join(p, ", ")
 }

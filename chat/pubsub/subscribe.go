@@ -92,24 +92,17 @@ func (p *PubSub) unsubscribe(ctx context.Context, r *feature.Request, el *xml.El
 
 // subscriptions tells the sender's own subscriptions at this account (XEP-0060 §5.6).
 func (p *PubSub) subscriptions(ctx context.Context, r *feature.Request, el *xml.Element) (feature.Reply, error) {
-	rows, err := p.DB.Query(ctx, `SELECT node, jid FROM pubsub_subscription WHERE subscriber = $1 AND account = $2 ORDER BY node, jid`,
-		r.From.Bare().String(), r.To.String())
-	if err != nil {
-		return feature.Reply{}, fmt.Errorf("pubsub: listing subscriptions: %w", err)
-	}
-	defer rows.Close()
 	var b xml.Builder
 	b.Start(NS, "pubsub").Start("", "subscriptions", "node", el.Attr("node"))
-	for rows.Next() {
+	err := store.Each(ctx, p.DB, "pubsub: listing subscriptions", func(row store.Scanner) error {
 		var node, who string
-		if err := rows.Scan(&node, &who); err != nil {
-			return feature.Reply{}, fmt.Errorf("pubsub: listing subscriptions: %w", err)
-		}
-		if want := el.Attr("node"); want == "" || want == node {
+		err := row.Scan(&node, &who)
+		if want := el.Attr("node"); err == nil && (want == "" || want == node) {
 			b.Empty("", "subscription", "node", node, "jid", who, "subscription", "subscribed")
 		}
-	}
-	return feature.Reply{Payload: b.Bytes()}, rows.Err()
+		return err
+	}, `SELECT node, jid FROM pubsub_subscription WHERE subscriber = $1 AND account = $2 ORDER BY node, jid`, r.From.Bare().String(), r.To.String())
+	return feature.Reply{Payload: b.Bytes()}, err
 }
 
 func saveSubscription(ctx context.Context, tx *store.Tx, account jid.JID, name string, who jid.JID, now time.Time) error {
@@ -132,23 +125,10 @@ func saveSubscription(ctx context.Context, tx *store.Tx, account jid.JID, name s
 // subscribers are the sessions whose account or full JID has subscribed to the node and is still admitted, and the addresses on other servers
 // that have.
 func (p *PubSub) subscribers(ctx context.Context, owner jid.JID, n *node) (sessions []*feature.Session, elsewhere []jid.JID, err error) {
-	rows, err := p.DB.Query(ctx, `SELECT jid FROM pubsub_subscription WHERE account = $1 AND node = $2`, owner.String(), n.name)
+	who, err := store.Column[jid.JID](ctx, p.DB, "pubsub: reading subscriptions",
+		`SELECT jid FROM pubsub_subscription WHERE account = $1 AND node = $2`, owner.String(), n.name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("pubsub: reading subscriptions: %w", err)
-	}
-	defer rows.Close()
-	var who []jid.JID
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, nil, fmt.Errorf("pubsub: reading subscriptions: %w", err)
-		}
-		if j, err := jid.Parse(s); err == nil {
-			who = append(who, j)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, nil, fmt.Errorf("pubsub: reading subscriptions: %w", err)
+		return nil, nil, err
 	}
 	for _, j := range who {
 		if p.admit(ctx, n, owner, j.Bare()) != nil {

@@ -27,22 +27,12 @@ type Item struct {
 
 const columns = `contact, state, listed, ver, name, groups, asked, request`
 
-func scan(row interface{ Scan(...any) error }) (Item, error) {
-	var (
-		i               Item
-		contact, groups string
-		state           int64
-		request         []byte
-	)
-	if err := row.Scan(&contact, &state, &i.Listed, &i.Ver, &i.Name, &groups, &i.asked, &request); err != nil {
+func scan(row store.Scanner) (i Item, err error) {
+	var groups, request []byte
+	if err := row.Scan(&i.Contact, &i.State, &i.Listed, &i.Ver, &i.Name, &groups, &i.asked, &request); err != nil {
 		return Item{}, err
 	}
-	i.State = State(state)
-	var err error
-	if i.Contact, err = jid.Parse(contact); err != nil {
-		return Item{}, fmt.Errorf("roster: a stored contact: %w", err)
-	}
-	if err := json.Unmarshal([]byte(groups), &i.Groups); err != nil {
+	if err := json.Unmarshal(groups, &i.Groups); err != nil {
 		return Item{}, fmt.Errorf("roster: stored groups: %w", err)
 	}
 	if len(request) > 0 {
@@ -84,20 +74,7 @@ func (r *Roster) since(ctx context.Context, q store.Reader, account jid.JID, ver
 	if ver >= 0 {
 		text = `SELECT ` + columns + ` FROM roster_item WHERE account = $1 AND ver > $2 AND listed ORDER BY ver`
 	}
-	rows, err := q.Query(ctx, text, account.String(), ver)
-	if err != nil {
-		return nil, fmt.Errorf("roster: reading: %w", err)
-	}
-	defer rows.Close()
-	var items []Item
-	for rows.Next() {
-		i, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	return items, rows.Err()
+	return store.List(ctx, q, "roster: reading", scan, text, account.String(), ver)
 }
 
 // Version is the account's roster version and that of its last removal; both are 0 before the first change.
@@ -209,22 +186,5 @@ func (r *Roster) Allowing(ctx context.Context, watcher jid.JID) ([]jid.JID, erro
 }
 
 func (r *Roster) list(ctx context.Context, text string, args ...any) ([]jid.JID, error) {
-	rows, err := r.DB.Query(ctx, text, args...)
-	if err != nil {
-		return nil, fmt.Errorf("roster: reading contacts: %w", err)
-	}
-	defer rows.Close()
-	var l []jid.JID
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		j, err := jid.Parse(s)
-		if err != nil {
-			return nil, fmt.Errorf("roster: a stored address: %w", err)
-		}
-		l = append(l, j)
-	}
-	return l, rows.Err()
+	return store.Column[jid.JID](ctx, r.DB, "roster: reading contacts", text, args...)
 }

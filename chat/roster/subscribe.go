@@ -267,25 +267,17 @@ func (r *Roster) after(ctx context.Context, e *feature.Envelope) {
 
 // waiting are the requests that the account has not answered, oldest first, without those of people it has blocked since.
 func (r *Roster) waiting(ctx context.Context, q store.Reader, account jid.JID) (l []*stanza.Stanza, err error) {
-	rows, err := q.Query(ctx, `SELECT request FROM roster_item WHERE account = $1 AND asked > 0 ORDER BY asked, contact`, account.String())
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var b []byte
-		if err := rows.Scan(&b); err != nil {
-			return nil, err
-		}
+	stored, err := store.Column[[]byte](ctx, q, "roster: reading requests", `SELECT request FROM roster_item WHERE account = $1 AND asked > 0 ORDER BY asked, contact`, account.String())
+	for _, b := range stored {
 		st, err := stanza.Decode(b)
 		if err != nil {
-			return nil, fmt.Errorf("a stored request: %w", err)
+			return nil, fmt.Errorf("roster: a stored request: %w", err)
 		}
 		if !r.Blocker.Blocked(ctx, account, st.From) {
 			l = append(l, st)
 		}
 	}
-	return l, rows.Err()
+	return l, err
 }
 
 // tooMany is the answer to one contact over the limit (XEP-0205 §4.8).

@@ -155,7 +155,7 @@ func (r *Registry) AddOfficer(ctx context.Context, by string, p Person) (Person,
 
 func insertPerson(ctx context.Context, tx *store.Tx, p Person) error {
 	n, err := tx.Exec(ctx, `INSERT INTO registry_person (`+personColumns+`) VALUES ($1, $2, $3, $4, $5, $6, 0, '', $7, $8, 0) ON CONFLICT DO NOTHING`,
-		p.ID, p.Name, p.Mail, words(p.Roles), p.Agency, p.Badge, store.Time(p.Created), stamp(p.Expires))
+		p.ID, p.Name, p.Mail, words(p.Roles), p.Agency, p.Badge, store.Time(p.Created), store.Time(p.Expires))
 	if err != nil {
 		return fmt.Errorf("registry: adding a person: %w", err)
 	}

@@ -51,20 +51,6 @@ func note(ctx context.Context, tx *store.Tx, now time.Time, who, what, subject, 
 	return nil
 }
 
-func stamp(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return store.Time(t)
-}
-
-func unstamp(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return store.FromTime(n)
-}
-
 func list(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -82,7 +68,7 @@ func scanAgency(row store.Scanner) (Agency, error) {
 	if err := row.Scan(&a.ID, &a.Name, &a.Jurisdiction, &domains, &numbers, &a.Recipient, &suspended, &a.Reason, &created); err != nil {
 		return a, err
 	}
-	a.Suspended, a.Created = unstamp(suspended), unstamp(created)
+	a.Suspended, a.Created = store.FromTime(suspended), store.FromTime(created)
 	return a, errors.Join(json.Unmarshal([]byte(domains), &a.Domains), json.Unmarshal([]byte(numbers), &a.Numbers))
 }
 
@@ -117,7 +103,7 @@ func scanPerson(row store.Scanner) (Person, error) {
 	if err := row.Scan(&p.ID, &p.Name, &p.Mail, &roles, &p.Agency, &p.Badge, &suspended, &p.Reason, &created, &expires, &verified); err != nil {
 		return p, err
 	}
-	p.Suspended, p.Created, p.Expires, p.Verified = unstamp(suspended), unstamp(created), unstamp(expires), unstamp(verified)
+	p.Suspended, p.Created, p.Expires, p.Verified = store.FromTime(suspended), store.FromTime(created), store.FromTime(expires), store.FromTime(verified)
 	for _, s := range strings.Fields(roles) {
 		p.Roles = append(p.Roles, Role(s))
 	}
@@ -192,7 +178,7 @@ const callBackColumns = `id, agency, officer, case_id, number, caller, spoke_to,
 func scanCallBack(row store.Scanner) (c CallBack, err error) {
 	var at int64
 	err = row.Scan(&c.ID, &c.Agency, &c.Officer, &c.Case, &c.Number, &c.By, &c.SpokeTo, &c.Result, &at)
-	c.At = unstamp(at)
+	c.At = store.FromTime(at)
 	return c, err
 }
 
@@ -219,7 +205,7 @@ func (r *Registry) History(ctx context.Context, limit int) ([]Change, error) {
 		var c Change
 		var at int64
 		err := row.Scan(&at, &c.Who, &c.What, &c.Subject, &c.Detail)
-		c.At = unstamp(at)
+		c.At = store.FromTime(at)
 		return c, err
 	}, `SELECT at, who, what, subject, detail FROM registry_history ORDER BY seq DESC LIMIT $1`, limit)
 }
@@ -240,7 +226,7 @@ func (r *Registry) Proposals(ctx context.Context) ([]Proposal, error) {
 		var roles string
 		var at int64
 		err := row.Scan(&p.ID, &p.Person, &roles, &p.Proposer, &at)
-		p.At = unstamp(at)
+		p.At = store.FromTime(at)
 		for _, s := range strings.Fields(roles) {
 			p.Roles = append(p.Roles, Role(s))
 		}

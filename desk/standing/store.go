@@ -51,13 +51,6 @@ func parse(doc string) (Record, error) {
 	return r, nil
 }
 
-func unstamp(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return store.FromTime(n)
-}
-
 // read lists the records that meet a condition on the state, with their signatures, oldest first.
 func read(ctx context.Context, rd store.Reader, where string, args ...any) ([]Record, error) {
 	rows, err := rd.Query(ctx, `SELECT r.document, r.hash, r.drafted_by, r.created, s.in_force, s.ended, s.discarded
@@ -81,7 +74,7 @@ func read(ctx context.Context, rd store.Reader, where string, args ...any) ([]Re
 		if !bytes.Equal(r.Hash[:], hash) {
 			return nil, fmt.Errorf("standing: record %s is not what was signed", r.ID)
 		}
-		r.DraftedBy, r.Created, r.InForce, r.Ended, r.Discarded = by, unstamp(created), unstamp(force), unstamp(ended), unstamp(discarded)
+		r.DraftedBy, r.Created, r.InForce, r.Ended, r.Discarded = by, store.FromTime(created), store.FromTime(force), store.FromTime(ended), store.FromTime(discarded)
 		out = append(out, r)
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
@@ -100,7 +93,7 @@ func signatures(ctx context.Context, rd store.Reader, id string) ([]Signature, e
 		var s Signature
 		var at int64
 		err := row.Scan(&s.Person, &s.Role, &at)
-		s.At = unstamp(at)
+		s.At = store.FromTime(at)
 		return s, err
 	}, `SELECT person, role, at FROM standing_signature WHERE record = $1 ORDER BY at, role`, id)
 }

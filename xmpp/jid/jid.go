@@ -49,6 +49,21 @@ func Parse(s string) (JID, error) {
 	return New(local, domain, resource)
 }
 
+// Scan reads an address out of a column of a database; empty text is no address.
+func (j *JID) Scan(column any) (err error) {
+	s, ok := column.(string)
+	if b, is := column.([]byte); is {
+		s, ok = string(b), true
+	}
+	if !ok {
+		return malformed("a column that is no text")
+	}
+	if *j = (JID{}); s != "" {
+		*j, err = Parse(s)
+	}
+	return err
+}
+
 // MustParse is Parse for addresses that are written in the source; it panics on a malformed one.
 func MustParse(s string) JID {
 	j, err := Parse(s)

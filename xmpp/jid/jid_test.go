@@ -151,3 +151,22 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// TestAColumnIsReadIntoAnAddress is what a store does with the text that String gave it.
+func TestAColumnIsReadIntoAnAddress(t *testing.T) {
+	t.Parallel()
+	j := MustParse("old@example.org")
+	for column, want := range map[any]string{"juliet@example.org": "juliet@example.org", "": ""} {
+		if err := j.Scan(column); err != nil || j.String() != want {
+			t.Errorf("%q is read as %q: %v", column, j, err)
+		}
+	}
+	if err := j.Scan([]byte("example.org")); err != nil || j.String() != "example.org" {
+		t.Errorf("bytes are read as %q: %v", j, err)
+	}
+	for _, column := range []any{"@", int64(1), nil} {
+		if err := j.Scan(column); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%v is read: %v", column, err)
+		}
+	}
+}
