@@ -16,7 +16,12 @@ type chatPage struct{ *browser.Page }
 
 func (h *house) converse(t *testing.T, name string, before ...func(*browser.Page)) chatPage {
 	t.Helper()
-	p := chatPage{browser.Start(t).Page()}
+	return h.chat(browser.Start(t), name, before...)
+}
+
+// chat is the web chat in another tab, with cookies of its own, of a browser that runs already.
+func (h *house) chat(b *browser.Browser, name string, before ...func(*browser.Page)) chatPage {
+	p := chatPage{b.Page()}
 	for _, f := range before {
 		f(p.Page)
 	}
@@ -43,6 +48,11 @@ func (p chatPage) open(contact string) {
 	p.Wait(link)
 	p.Eval(link+`.click()`, nil)
 	p.Wait(`document.querySelector(".chat-textarea")`)
+	p.locked()
+}
+
+// locked waits until what is said in the open conversation is encrypted.
+func (p chatPage) locked() {
 	p.Wait(`document.querySelector(".toggle-omemo .fa-lock, .toggle-omemo converse-icon.fa-lock, .toggle-omemo [class*='fa-lock']")`)
 }
 

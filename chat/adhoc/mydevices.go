@@ -23,6 +23,9 @@ type SignedIn interface {
 	SignOut(ctx context.Context, who jid.JID, id string) (then func(), told bool, err error)
 }
 
+// noDevice is the choice to sign nothing out. It is a word, because Profanity 0.13 crashes over an option without a text; no device has it as its id.
+const noDevice = "none"
+
 // MyDevices is the command by which a person sees the apps that are signed in to the account, and signs one out.
 func MyDevices(apps SignedIn) Command {
 	return Command{Node: MyDevicesNode, Name: "My devices: which apps are signed in", At: feature.AtOwn | feature.AtDomain,
@@ -31,7 +34,7 @@ func MyDevices(apps SignedIn) Command {
 				return chooseDevice(ctx, apps, c.From)
 			}
 			chosen := c.Fields["device"]
-			if len(chosen) == 0 || chosen[0] == "" {
+			if len(chosen) == 0 || chosen[0] == "" || chosen[0] == noDevice {
 				return Stage{Done: true, Notes: []Note{{"info", "No app was signed out."}}}, nil
 			}
 			if len(chosen) > 1 {
@@ -54,7 +57,7 @@ func chooseDevice(ctx context.Context, apps SignedIn, who jid.JID) (Stage, error
 	if err != nil {
 		return Stage{}, err
 	}
-	field := Field{Var: "device", Type: "list-single", Label: "Sign out this app", Values: []string{""}, Options: []Option{{"None", ""}}}
+	field := Field{Var: "device", Type: "list-single", Label: "Sign out this app", Values: []string{noDevice}, Options: []Option{{"None", noDevice}}}
 	for _, d := range list {
 		field.Options = append(field.Options, Option{d.Text, d.ID})
 	}

@@ -15,8 +15,8 @@ from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.plugins import register_plugin
 from slixmpp_omemo import XEP_0384, xep_0384
 
-def tell(event, **what):
-    print(json.dumps({"event": event, **what}), flush=True)
+from account import Account
+from tell import tell
 
 
 def old_alone():
@@ -83,7 +83,7 @@ class Omemo(XEP_0384):
 register_plugin(Omemo)
 
 
-class Client(ClientXMPP):
+class Client(Account, ClientXMPP):
     def __init__(self, jid, password, port, certificate):
         super().__init__(jid, password)
         self.port, self.quitting, self.away = int(port), False, False
@@ -92,6 +92,7 @@ class Client(ClientXMPP):
                        "xep_0334", "xep_0353", "xep_0359", "xep_0380"):
             self.register_plugin(plugin)
         self.register_plugin("xep_0384", module=sys.modules[__name__])
+        self.prepare()
         self.add_event_handler("session_start", self.started)
         self.add_event_handler("session_resumed", lambda _: tell("resumed"))
         self.add_event_handler("omemo_initialized", self.initialized)
@@ -110,7 +111,7 @@ class Client(ClientXMPP):
 
     async def started(self, _):
         # slixmpp notes interests under the address of before the bind; noted again, they stand in the first presence.
-        self.plugin["xep_0163"].add_interest(["urn:xmpp:omemo:2:devices", "eu.siacs.conversations.axolotl.devicelist"])
+        self.plugin["xep_0163"].add_interest(["urn:xmpp:omemo:2:devices", "eu.siacs.conversations.axolotl.devicelist", *self.interests])
         await self.plugin["xep_0115"].update_caps(broadcast=False)
         self.send_presence()
         await self.get_roster()
@@ -142,7 +143,7 @@ class Client(ClientXMPP):
 
     async def show(self, stanza, how):
         omemo = self.plugin["xep_0384"]
-        what = {"from": str(stanza["from"]), "delayed": bool(stanza["delay"]["stamp"]), "how": how}
+        what = {"from": str(stanza["from"]), "delayed": bool(stanza["delay"]["stamp"]), "how": how, "stanza": stanza["stanza_id"]["id"]}
         if omemo.is_encrypted(stanza):
             try:
                 clear, _ = await omemo.decrypt_message(stanza)
@@ -198,6 +199,8 @@ class Client(ClientXMPP):
             self.quitting = True
             await self.disconnect()
             return False
+        else:
+            await self.more(name, what)
         return True
 
     async def encrypted(self, address, body, to=None, mtype="chat"):
