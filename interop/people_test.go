@@ -63,14 +63,17 @@ func TestSlixmppAccount(t *testing.T) {
 
 	bob.do(event{"do": "unblock", "who": "alice@localhost"})
 	bob.await(event{"event": "unblocked"})
-
 	second.do(event{"do": "quit"})
 	second.await(event{"event": "lost"})
 	bob.do(event{"do": "password", "new": "a password of its own"})
 	bob.await(event{"event": "password-changed"})
 	bob.do(event{"do": "delete"})
 	bob.await(event{"event": "lost"})
-	alice.await(event{"event": "forgotten", "by": "bob@localhost"})
+	alice.await(event{"event": "gone", "who": "bob@localhost"})
+	alice.do(event{"do": "contacts"})
+	if e := alice.await(event{"event": "contacts"}); holds(e["all"], "bob@localhost") {
+		t.Errorf("who has no account any more is still a contact: %v", e)
+	}
 	if gone := h.slix(t, "bob").await(event{"event": "failed_auth"}); gone == nil {
 		t.Error("the account is still there")
 	}

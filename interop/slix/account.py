@@ -20,7 +20,7 @@ class Account:
         self.add_event_handler("message_retract", lambda m: tell("retracted", by=str(m["from"]), id=m["retract"]["id"]))
         for step in ("propose", "proceed", "reject", "retract"):
             self.add_event_handler("jingle_message_" + step, lambda m, step=step: tell("call", step=step, by=m["from"].bare, id=m["jingle_" + step]["id"]))
-        self.add_event_handler("presence_unsubscribed", lambda p: tell("forgotten", by=p["from"].bare))
+        self.add_event_handler("got_offline", lambda p: tell("gone", who=p["from"].bare))
 
     def published(self, message):
         items = message["pubsub_event"]["items"]
@@ -61,6 +61,9 @@ class Account:
         elif name == "block":
             await self.plugin["xep_0191"].block({what["who"]})
             tell("blocked", all=sorted(str(j) for j in await self.plugin["xep_0191"].get_blocked_jids()))
+        elif name == "contacts":
+            answer = await self.get_roster()
+            tell("contacts", all=[str(j) for j in answer["roster"]["items"]])
         elif name == "unblock":
             await self.plugin["xep_0191"].unblock({what["who"]})
             tell("unblocked")
