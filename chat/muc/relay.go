@@ -41,6 +41,8 @@ func (r *Room) relay(ctx context.Context, j job, s *seat) {
 		r.refuse(e, stanza.ItemNotFound("nobody of that nickname is in the room"))
 	case ping && o == s.occupant:
 		r.result(e, nil) // XEP-0410 §3.3
+	case e.Stanza.Type == stanza.Set && payload.Space == nsCard:
+		r.refuse(e, stanza.Forbidden("a business card can be changed by its owner alone"))
 	case e.Stanza.Type == stanza.Get && payload.Space == nsCard && r.m.Router.Local(o.user):
 		r.card(ctx, e, o)
 	case r.m.Router.Local(o.user) && o.user != s.occupant.user && r.m.Blocker.Blocked(ctx, o.user, s.occupant.user):
@@ -113,14 +115,13 @@ func (r *Room) unanswered(id string, err *stanza.Error) {
 	}
 }
 
-// unasked answers what a session that leaves has not answered.
+// unasked answers what a session that leaves has not answered, and what it asked and will not be told.
 func (r *Room) unasked(s *seat) {
 	for id, q := range r.relays {
 		if q.to == s {
 			r.unanswered(id, stanza.ItemNotFound("nobody of that nickname is in the room"))
 		} else if q.e.From == s.jid {
-			delete(r.relays, id)
-			q.timer.Stop()
+			r.unanswered(id, stanza.NotAcceptable("you are not in this room any more"))
 		}
 	}
 }
