@@ -45,7 +45,7 @@ func (h *House) chatRooms() []*feature.Feature {
 	cards := vcard.New(vcard.Config{DB: h.DB, Contacts: contacts, Nodes: events, Presence: seen, Clock: h.Clock, Log: h.Log})
 	kept := archive.New(h.Config.archive(), archive.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Contacts: contacts})
 	waiting := offline.New(h.Config.Offline, offline.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Archive: kept})
-	secret := e2ee.New(h.Config.E2EE, h.Router)
+	secret := e2ee.New(h.Config.E2EE, h.Router, seen)
 	pages := mam.New(kept, waiting)
 	h.Rooms = muc.New(h.Config.Rooms, muc.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Archive: kept, Pages: pages, Encryption: secret,
 		Cards: cards, Blocker: blocks, Keep: h.Config.roomArchive()})

@@ -8,6 +8,7 @@
 //   - The check comes before archive, copies and delivery, for messages of sessions and for those from outside.
 //   - A refusal is a stanza error with words for the person, never a stream error: apps fail the whole account on those.
 //   - Beside ciphertext no text passes: other readable elements are refused, and a fallback body becomes one fixed text.
+//   - A room of another server has its own rule: what a session says to it passes, and what comes from it to a session that has entered it.
 //   - What is no message to a person passes: receipts, markers, chat states, calls, reactions, retractions, invitations; a body that
 //     comes with it becomes the fixed text.
 //
@@ -67,16 +68,22 @@ func (c Config) Check() error {
 	return nil
 }
 
+// Seats knows which rooms a session has entered. Package presence implements it.
+type Seats interface {
+	In(session, room jid.JID) bool
+}
+
 // E2EE is the room.
 type E2EE struct {
 	router        feature.Router
+	seats         Seats
 	mode, outside string
 	allow         map[jid.JID]bool
 }
 
 // New makes the room of a configuration that has passed Check.
-func New(c Config, r feature.Router) *E2EE {
-	e := &E2EE{router: r, mode: c.Mode, outside: c.Outside, allow: map[jid.JID]bool{}}
+func New(c Config, r feature.Router, seats Seats) *E2EE {
+	e := &E2EE{router: r, seats: seats, mode: c.Mode, outside: c.Outside, allow: map[jid.JID]bool{}}
 	if e.mode == "" {
 		e.mode = Require
 	}
@@ -106,8 +113,8 @@ func (p *E2EE) modeOf(e *feature.Envelope) string {
 		return Off // a room's own rule decides, by Group
 	case e.Server || e.To.Local() == "", p.allowed(e.From), p.allowed(e.To):
 		return Off // to a server, a gateway or a bot
-	case e.Stanza.Type == stanza.Groupchat && !p.router.Local(e.To):
-		return Off // a room elsewhere has a rule of its own
+	case e.Stanza.Type == stanza.Groupchat && (!p.router.Local(e.To) || !p.router.Local(e.From) && p.seats.In(e.To, e.From)):
+		return Off // a room elsewhere has a rule of its own; but who calls itself one must have been entered
 	case !p.router.Local(e.From), !p.router.Local(e.To):
 		return p.outside
 	}

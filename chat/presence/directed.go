@@ -71,6 +71,28 @@ func (p *Presence) sentTo(full, other jid.JID) bool {
 	return false
 }
 
+// In reports whether the session of a full JID has entered a room: it has sent directed presence to an occupant's address there, and not taken it
+// back (XEP-0045 §7.2, §7.14).
+func (p *Presence) In(full, room jid.JID) bool {
+	for _, s := range p.Router.Sessions(full) {
+		if s.JID == full {
+			return p.seatOf(s, room.Bare())
+		}
+	}
+	return false
+}
+
+func (p *Presence) seatOf(s *feature.Session, room jid.JID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for j := range p.directed[s] {
+		if !j.IsBare() && j.Bare() == room {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *Presence) toldBy(s *feature.Session, other jid.JID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -120,6 +120,11 @@ func (w *work) outbound(ctx context.Context, user, contact jid.JID, st *stanza.S
 	w.push(user, was, now)
 	if !was.State.Has(From) && now.State.Has(From) {
 		w.then(func(ctx context.Context) { w.r.sharer.Show(ctx, user, contact) })
+		if now.State.Has(To) && !w.r.Router.Local(contact) { // what its clients want to be told (XEP-0163 §4.3) stands in presence that came before they might be
+			w.then(func(ctx context.Context) {
+				w.r.Router.Deliver(ctx, contact, stanza.New(stanza.Presence, stanza.Probe, user, contact, ""))
+			})
+		}
 	}
 	return nil
 }
