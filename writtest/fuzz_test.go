@@ -77,6 +77,9 @@ func FuzzServer(f *testing.F) {
 			}
 		}
 	}
+	for _, s := range signIns() {
+		f.Add(uint8(secured), s)
+	}
 	log := &faults{}
 	h := Start(f, storetest.SQLite(f), func(o *server.Options) { o.Log = slog.New(log) })
 	for _, who := range []string{"mallory", "bob"} {
@@ -119,6 +122,24 @@ func FuzzServer(f *testing.F) {
 			t.Fatal(strings.Join(seen, "\n"))
 		}
 	})
+}
+
+// signIns are what today's apps send to sign in (XEP-0388, XEP-0386, XEP-0484, XEP-0480), whole and broken, alone and with what may follow at once.
+func signIns() []string {
+	me := "\x00mallory\x00" + Password
+	agent := "<user-agent id='" + agentID + "'><software>x</software><device>y</device></user-agent>"
+	bind := "<bind xmlns='" + nsBind2 + "'><tag>x</tag><enable xmlns='urn:xmpp:carbons:2'/><enable xmlns='" + nsSM + "' resume='true'/><inactive xmlns='urn:xmpp:csi:0'/></bind>"
+	fast := "<fast xmlns='" + nsFAST + "' count='1'/>"
+	token := "mallory\x00" + strings.Repeat("x", 32)
+	return []string{
+		auth2("PLAIN", me, ""), auth2("PLAIN", me, agent+bind) + "<presence/>", auth2("PLAIN", me, bind+bind), auth2("PLAIN", me, "<bind xmlns='"+nsBind2+"'/>") + "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>",
+		auth2("PLAIN", me, agent+bind+"<request-token xmlns='"+nsFAST+"' mechanism='HT-SHA-256-EXPR'/>"), auth2("PLAIN", me, "<request-token xmlns='"+nsFAST+"' mechanism='HT-SHA-256-NONE'/>"),
+		auth2("PLAIN", me, bind+"<resume xmlns='"+nsSM+"' previd='x' h='0'/>"), auth2("PLAIN", me, "<resume xmlns='"+nsSM+"' previd='x' h='4294967296'/>"),
+		auth2("HT-SHA-256-NONE", token, agent+fast), auth2("HT-SHA-256-EXPR", token, agent+fast+bind), auth2("HT-SHA-512-ENDP", token, agent+"<fast xmlns='"+nsFAST+"' invalidate='true'/>"),
+		auth2("SCRAM-SHA-256", "n,,n=mallory,r=abcdefgh", agent+bind) + "<response xmlns='" + nsSASL2 + "'>Yz1iaXdz</response>", auth2("SCRAM-SHA-256-PLUS", "p=tls-exporter,,n=mallory,r=abcdefgh", ""),
+		auth2("PLAIN", me, "<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-256</upgrade>") + "<next xmlns='" + nsSASL2 + "' task='UPGR-SCRAM-SHA-256'/><task-data xmlns='" + nsSASL2 + "'><hash xmlns='urn:xmpp:scram-upgrade:0'>eA==</hash></task-data>",
+		"<authenticate xmlns='" + nsSASL2 + "' mechanism='PLAIN'/><response xmlns='" + nsSASL2 + "'>" + b64(me) + "</response>", "<abort xmlns='" + nsSASL2 + "'/>", auth2("PLAIN", me, "") + auth2("PLAIN", me, ""),
+	}
 }
 
 // finish closes the client's half and reads to the end: all of it must be XML.
