@@ -134,6 +134,7 @@ type Desk struct {
 	diligences *diligence.Book
 	kick       chan struct{}
 	ticking    sync.Mutex // one Tick at a time in this process
+	looked     looked
 	swept      string     // the standings in force when the cases were last swept; under ticking
 }
 

@@ -66,21 +66,38 @@ func (d *Desk) open(ctx context.Context, by Actor, id string) (Case, caseKey, []
 
 // Case is one case as the actor may see it. ErrNotFound if it is unknown or not for them.
 func (d *Desk) Case(ctx context.Context, by Actor, id string) (Case, error) {
-	c, _, _, err := d.open(ctx, by, id)
+	who, c, _, _, err := d.shown(ctx, by, id, "")
 	if err != nil {
 		return Case{}, err
 	}
+	return c.as(who), nil
+}
+
+// shown is open, and whoever of the staff is shown what it opens is written down first.
+func (d *Desk) shown(ctx context.Context, by Actor, id, document string) (Actor, Case, caseKey, []Event, error) {
+	c, k, es, err := d.open(ctx, by, id)
+	if err != nil {
+		return Actor{}, Case{}, caseKey{}, nil, err
+	}
 	who, err := d.actor(ctx, d.d.DB, by, d.d.Clock.Now())
-	return c.as(who), err
+	if err == nil {
+		err = d.look(ctx, who, id, document)
+	}
+	if err != nil {
+		return Actor{}, Case{}, caseKey{}, nil, err
+	}
+	return who, c, k, es, nil
+}
+
+// Sees reports whether the actor may see a case. It shows nothing of it and writes nothing down.
+func (d *Desk) Sees(ctx context.Context, by Actor, id string) bool {
+	_, _, _, err := d.open(ctx, by, id)
+	return err == nil
 }
 
 // Events is the file of a case as the actor may see it. An officer sees what concerns them, without names of staff.
 func (d *Desk) Events(ctx context.Context, by Actor, id string) ([]Event, error) {
-	_, _, es, err := d.open(ctx, by, id)
-	if err != nil {
-		return nil, err
-	}
-	who, err := d.actor(ctx, d.d.DB, by, d.d.Clock.Now())
+	who, _, _, es, err := d.shown(ctx, by, id, "")
 	if err != nil || !who.Officer() {
 		return es, err
 	}
@@ -104,7 +121,7 @@ func (d *Desk) Events(ctx context.Context, by Actor, id string) ([]Event, error)
 // Document is the plain body of a document of a case. An officer gets what was filed with it; packages leave by Download alone.
 // Pages must not render what comes in: it is handed over as a file.
 func (d *Desk) Document(ctx context.Context, by Actor, id, document string) (Document, []byte, error) {
-	c, k, _, err := d.open(ctx, by, id)
+	_, c, k, _, err := d.shown(ctx, by, id, document)
 	if err != nil {
 		return Document{}, nil, err
 	}

@@ -66,7 +66,7 @@ var (
 )
 
 // mask makes what is random equal. Facts are put into the order of their text, since their places are drawn at random.
-func mask(t *testing.T, p report.Published) string {
+func mask(t testing.TB, p report.Published) string {
 	t.Helper()
 	d, err := p.Report()
 	if err != nil {
@@ -81,7 +81,7 @@ func mask(t *testing.T, p report.Published) string {
 }
 
 // digits counts the digits of the places: a place has as many as chance gives it.
-func digits(t *testing.T, p report.Published) int {
+func digits(t testing.TB, p report.Published) int {
 	t.Helper()
 	d, err := p.Report()
 	if err != nil {
@@ -157,7 +157,7 @@ func (o *office) eightPeriods() {
 	}
 }
 
-func compareWorlds(t *testing.T, a, b map[string]string) {
+func compareWorlds(t testing.TB, a, b map[string]string) {
 	t.Helper()
 	if len(a) < 20 {
 		t.Fatalf("only %d things are public", len(a))
@@ -235,7 +235,7 @@ func cell(d verify.Report, s, j string) verify.Row {
 }
 
 // residues forms every total less the sum of its parts.
-func residues(t *testing.T, d verify.Report) {
+func residues(t testing.TB, d verify.Report) {
 	t.Helper()
 	sum := map[[2]string][]int{}
 	numbers := func(r verify.Row) []int {

@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // office is a source of cases with a clock, a log and the reports made of them.
 type office struct {
-	t     *testing.T
+	t     testing.TB
 	clock *clock.Fake
 	db    *store.DB
 	key   *tlog.Key
@@ -86,7 +86,10 @@ func (o *office) Unsealed(_ context.Context, from, to, cutoff time.Time) (all []
 
 const day = 24 * time.Hour
 
-func newOffice(t *testing.T, db *store.DB) *office {
+func newOffice(t testing.TB, db *store.DB) *office { return newOfficeOf(t, db, 512, 384) }
+
+// newOfficeOf is an office whose log has batches of a size, of which so many places are for opened facts.
+func newOfficeOf(t testing.TB, db *store.DB, batch, open int) *office {
 	t.Helper()
 	dir := t.TempDir()
 	storetest.Migrate(t, db, tlog.Schema(), report.Schema())
@@ -95,7 +98,7 @@ func newOffice(t *testing.T, db *store.DB) *office {
 	if o.key, err = tlog.LoadKey(filepath.Join(dir, "key"), "log.example/writ"); err != nil {
 		t.Fatal(err)
 	}
-	o.log, err = tlog.New(db, o.clock, tlog.Config{Origin: "log.example/writ", Dir: o.dir, BatchSize: 512, Open: 384, Cadence: config.Duration(10 * day), Promise: config.Duration(40 * day)},
+	o.log, err = tlog.New(db, o.clock, tlog.Config{Origin: "log.example/writ", Dir: o.dir, BatchSize: batch, Open: open, Cadence: config.Duration(10 * day), Promise: config.Duration(40 * day)},
 		o.key, obs.Discard(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +172,7 @@ func (o *office) check(p report.Published, receipt []byte) *verify.Result {
 	return r
 }
 
-func row(t *testing.T, p report.Published, service, jurisdiction string) verify.Row {
+func row(t testing.TB, p report.Published, service, jurisdiction string) verify.Row {
 	t.Helper()
 	d, err := p.Report()
 	if err != nil {
@@ -264,7 +267,7 @@ func TestHongKong(t *testing.T) {
 	})
 }
 
-func golden(t *testing.T, name string, got []byte) {
+func golden(t testing.TB, name string, got []byte) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
 	if *update {

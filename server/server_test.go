@@ -14,7 +14,7 @@ import (
 )
 
 // house composes a house on a test's database, listening on free ports of this machine.
-func house(t *testing.T, db *store.DB) *server.House {
+func house(t testing.TB, db *store.DB) *server.House {
 	t.Helper()
 	c := server.DevConfig(t.TempDir())
 	c.XMPP.Listen, c.XMPP.ListenTLS = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}

@@ -39,6 +39,8 @@ type caseData struct {
 	Signed    []signed
 	Events    []eventRow
 	TeamNames []string
+	Watches   bool // the person may see who looked
+	Looks     []lookRow
 	FlagNames []string
 	Downloads bool // the person's role takes documents
 }
@@ -68,6 +70,12 @@ type clause struct {
 type signed struct {
 	What, Who, Role string
 	At              time.Time
+}
+
+// lookRow is who of the staff looked at the case or at a document of it.
+type lookRow struct {
+	At        time.Time
+	Who, What string
 }
 
 type eventRow struct {
@@ -177,6 +185,9 @@ func (s *room) showCase(w http.ResponseWriter, r *http.Request, c desk.Case, fai
 		events[i].Facts.Cause = strings.Join(s.visible(r, []string{events[i].Facts.Cause}), "")
 		d.Events = append(d.Events, describe(events[i], names))
 	}
+	if err := s.looks(r, &d, names); s.failed(w, r, err) {
+		return
+	}
 	if err := s.offer(r, &d, offers, failed); s.failed(w, r, err) {
 		return
 	}
@@ -188,6 +199,25 @@ func (s *room) showCase(w http.ResponseWriter, r *http.Request, c desk.Case, fai
 		}
 	}
 	s.face.Show(w, r, "case", p)
+}
+
+// looks lists who of the staff looked at the case, for those who may see it.
+func (s *room) looks(r *http.Request, d *caseData, names func(string) string) error {
+	a := session.ActorOf(r)
+	if d.Watches = desk.Watches(a); !d.Watches {
+		return nil
+	}
+	looks, err := s.desk.Looks(r.Context(), a, d.ID)
+	for _, l := range looks {
+		row := lookRow{At: l.At, Who: names(l.Person), What: "the case"}
+		for _, doc := range d.Documents {
+			if doc.ID == l.Document {
+				row.What = "the document " + doc.Name
+			}
+		}
+		d.Looks = append(d.Looks, row)
+	}
+	return err
 }
 
 // names gives the name of a registry id.
@@ -215,7 +245,7 @@ func (s *room) visible(r *http.Request, ids []string) []string {
 		if id == "" {
 			continue
 		}
-		if _, err := s.desk.Case(r.Context(), session.ActorOf(r), id); err == nil {
+		if s.desk.Sees(r.Context(), session.ActorOf(r), id) {
 			out = append(out, id)
 		}
 	}
