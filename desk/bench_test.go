@@ -13,7 +13,7 @@ import (
 )
 
 // The figure of performance: a report counts the requests of a half-year from their events. The default is small, so that every run
-// tests the benchmark; `go test -run xxx -bench Count -benchtime 1x -timeout 2h -count.cases 1000000 ./desk` folds ten million events.
+// tests the benchmark; `go test ./desk -run xxx -bench Count -benchtime 1x -timeout 2h -count.cases 1000000` folds ten million events.
 var benchCases = flag.Int("count.cases", 200, "cases of ten events each that BenchmarkCount folds")
 
 // BenchmarkCount is Received, which the report's closing asks first: every event of the period is read and folded, every key unwrapped.

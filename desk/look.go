@@ -90,7 +90,7 @@ func (d *Desk) Looks(ctx context.Context, by Actor, id string) ([]Look, error) {
 		var l Look
 		var at int64
 		err := row.Scan(&l.Person, &l.Document, &at)
-		l.At = unstamp(at)
+		l.At = store.FromTime(at)
 		return l, err
 	}, `SELECT person, what, at FROM desk_look WHERE case_id = $1 ORDER BY at DESC, person, what LIMIT $2`, id, MaxLooks)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // The figure of performance: one account's 1,000,000 records among 10,000,000. The default is small, so that every run tests the
-// benchmark; `go test -bench Extract -benchtime 1x -extract.own 1000000 -extract.all 10000000 ./records` gives the figure.
+// benchmark; `go test ./records -run xxx -bench Extract -benchtime 1x -extract.own 1000000 -extract.all 10000000` gives the figure.
 var (
 	benchOwn = flag.Int("extract.own", 2_000, "records of the account that is extracted")
 	benchAll = flag.Int("extract.all", 20_000, "records of all accounts")

@@ -14,7 +14,7 @@ import (
 
 // The figure of performance: the report of a half-year with very many requests. What it costs to count them from their events is
 // desk's BenchmarkCount; this is the rest: closing, publishing, and checking the published files as anyone would. The default is small;
-// `go test -run xxx -bench Report -benchtime 1x -timeout 2h -report.cases 100000 ./report` is the report of 100,000 requests.
+// `go test ./report -run xxx -bench Report -benchtime 1x -timeout 2h -report.cases 100000` is the report of 100,000 requests.
 var benchCases = flag.Int("report.cases", 200, "requests in the half-year of BenchmarkReport")
 
 func BenchmarkReport(b *testing.B) {

@@ -13,7 +13,7 @@ import (
 )
 
 // The figure of performance: the time to start with 1,000,000 accounts. The default is small, so that every run tests the benchmark;
-// `go test -run xxx -bench Start -benchtime 5x -timeout 1h -start.accounts 1000000 ./server` gives the figure.
+// `go test ./server -run xxx -bench Start -benchtime 5x -timeout 1h -start.accounts 1000000` gives the figure.
 var benchAccounts = flag.Int("start.accounts", 2_000, "accounts of the house that BenchmarkStart starts")
 
 // BenchmarkStart is from composing the house to serving: what `writ serve` does between its call and “ready”. Each account has its
