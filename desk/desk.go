@@ -135,7 +135,7 @@ type Desk struct {
 	kick       chan struct{}
 	ticking    sync.Mutex // one Tick at a time in this process
 	looked     looked
-	swept      string     // the standings in force when the cases were last swept; under ticking
+	swept      string // the standings in force when the cases were last swept; under ticking
 }
 
 // New makes a desk. The tables must have been migrated (Schemas).

@@ -79,6 +79,6 @@ func populate(b *testing.B, db *store.DB, n int) {
 	each(`INSERT INTO records_seen (account, at) %s SELECT 'user' || i || '@localhost', $1 FROM n`, now)
 	each(`INSERT INTO records_signin (account, at, ip, port, client, device, tls, cipher, mechanism) %s SELECT 'user' || i || '@localhost', $1, '192.0.2.1', 40000, 'Conversations', 'phone', 'TLS 1.3', '', 'SCRAM-SHA-256-PLUS' FROM n`, now)
 	each(`INSERT INTO roster_version (account, ver, removed) %s SELECT 'user' || i || '@localhost', 2, 0 FROM n`)
-	each(`INSERT INTO roster_item (account, contact, state, listed, ver, name, groups, asked) %s SELECT 'user' || i || '@localhost', 'user' || ((i * 7 + k) %% `+fmt.Sprint(n)+` + 1) || '@localhost', 3, TRUE, k, '', '[]', 0
+	each(`INSERT INTO roster_item (account, contact, state, listed, ver, name, groups, asked) %s SELECT 'user' || i || '@localhost', 'user' || ((i * 7 + k) %% ` + fmt.Sprint(n) + ` + 1) || '@localhost', 3, TRUE, k, '', '[]', 0
 		FROM n CROSS JOIN (SELECT 1 AS k UNION ALL SELECT 2) c`)
 }
