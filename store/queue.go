@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -58,6 +59,10 @@ func (q *queue) take(max int) []*job {
 			return nil
 		}
 		q.wake.Wait()
+		// Whoever can run now may have something to write too: one transaction for all of them costs what one for the first would.
+		q.mu.Unlock()
+		runtime.Gosched()
+		q.mu.Lock()
 	}
 	n := min(max, len(q.jobs))
 	batch := q.jobs[:n:n]
