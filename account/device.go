@@ -26,12 +26,18 @@ func (a *Accounts) Seen(ctx context.Context, tx *store.Tx, account jid.JID, d De
 	if !d.Password.IsZero() {
 		password = store.Time(d.Password)
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO account_device (account, id, software, model, first_seen, last_seen, password) VALUES ($1, $2, $3, $4, $5, $5, $6)
-		ON CONFLICT (account, id) DO UPDATE SET software = excluded.software, model = excluded.model, last_seen = excluded.last_seen,
-		password = CASE WHEN excluded.password > 0 THEN excluded.password ELSE account_device.password END`,
+	known, err := tx.Exec(ctx, `UPDATE account_device SET software = $3, model = $4, last_seen = $5,
+		password = CASE WHEN $6 > password THEN $6 ELSE password END WHERE account = $1 AND id = $2`,
 		key, cut(d.ID), cut(d.Software), cut(d.Model), now, password)
+	if err == nil && known == 0 {
+		_, err = tx.Exec(ctx, `INSERT INTO account_device (account, id, software, model, first_seen, last_seen, password) VALUES ($1, $2, $3, $4, $5, $5, $6)`,
+			key, cut(d.ID), cut(d.Software), cut(d.Model), now, password)
+	}
 	if err != nil {
 		return fmt.Errorf("account: noting a device: %w", err)
+	}
+	if known > 0 {
+		return nil // there are no more than before
 	}
 	gone, err := tx.Exec(ctx, `DELETE FROM account_device WHERE account = $1 AND id IN (
 		SELECT id FROM account_device WHERE account = $1 ORDER BY last_seen DESC, id LIMIT 1000 OFFSET $2)`, key, maxDevices)

@@ -48,6 +48,23 @@ func (r *Recorder) SignIn(ctx context.Context, tx *store.Tx, s SignIn) error {
 	if gone, err := r.gone(ctx, tx, s.Account); gone || err != nil {
 		return err
 	}
+	return s.insert(ctx, tx)
+}
+
+// Came is SignIn and Seen in one: the account has signed in, and is connected.
+func (r *Recorder) Came(ctx context.Context, tx *store.Tx, s SignIn) error {
+	if gone, err := r.gone(ctx, tx, s.Account); gone || err != nil {
+		return err
+	}
+	if r.config.SignIns != 0 {
+		if err := s.insert(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return seen(ctx, tx, s.Account, s.Time)
+}
+
+func (s SignIn) insert(ctx context.Context, tx *store.Tx) error {
 	ip := ""
 	if s.Addr.Addr().IsValid() {
 		ip = s.Addr.Addr().Unmap().WithZone("").String()
@@ -75,6 +92,10 @@ func (r *Recorder) Seen(ctx context.Context, tx *store.Tx, account string, t tim
 	if gone, err := r.gone(ctx, tx, account); gone || err != nil {
 		return err
 	}
+	return seen(ctx, tx, account, t)
+}
+
+func seen(ctx context.Context, tx *store.Tx, account string, t time.Time) error {
 	_, err := tx.Exec(ctx, `INSERT INTO records_seen (account, at) VALUES ($1, $2)
 		ON CONFLICT (account) DO UPDATE SET at = excluded.at WHERE excluded.at > records_seen.at`, account, store.Time(t))
 	if err != nil {

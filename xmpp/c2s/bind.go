@@ -16,14 +16,13 @@ import (
 )
 
 // bindFeatures is what is offered after sign-in (RFC 6120 §7.4).
-func (c *conn) bindFeatures() []string {
-	return append([]string{"<bind xmlns='" + stream.Bind + "'/>", "<session xmlns='" + stream.Session + "'><optional/></session>"}, c.boundFeatures(false)...)
+func (s *Server) bindFeatures() []string {
+	return append([]string{"<bind xmlns='" + stream.Bind + "'/>", "<session xmlns='" + stream.Session + "'><optional/></session>"}, s.boundFeatures(false)...)
 }
 
 // boundFeatures is what is left to be offered to a client that has bound. Stream management that is on already is not: xmpp.js would
 // try to resume the session that it has just been given.
-func (c *conn) boundFeatures(managed bool) []string {
-	s := c.srv
+func (s *Server) boundFeatures(managed bool) []string {
 	var out []string
 	if !managed {
 		out = append(out, "<sm xmlns='"+stream.Managed+"'/>")
@@ -147,10 +146,7 @@ func (s *Server) record(c *conn, x *session) {
 	}
 	s.p.DB.Enqueue(func(tx *store.Tx) error {
 		if s.p.Recorder != nil {
-			if err := s.p.Recorder.SignIn(context.Background(), tx, sign); err != nil {
-				return err
-			}
-			if err := s.p.Recorder.Seen(context.Background(), tx, sign.Account, sign.Time); err != nil {
+			if err := s.p.Recorder.Came(context.Background(), tx, sign); err != nil {
 				return err
 			}
 		}

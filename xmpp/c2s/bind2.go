@@ -54,7 +54,7 @@ func (c *conn) complete(a *attempt) {
 	if a.bind == nil {
 		c.admit()
 		c.tell(success(c.account, failed))
-		c.tell(stream.AppendFeatures(nil, c.ws != nil, c.features()...))
+		c.tell(c.features())
 		return
 	}
 	s, bound, se := c.bind2(a)
@@ -66,7 +66,7 @@ func (c *conn) complete(a *attempt) {
 	}
 	c.admit()
 	c.tell(success(s.JID, failed, bound))
-	c.tell(stream.AppendFeatures(nil, c.ws != nil, c.boundFeatures(s.managed())...))
+	c.tell(c.boundMenu(s.managed()))
 	c.begin(s)
 }
 

@@ -69,7 +69,8 @@ type Verifiers interface {
 
 // Recorder keeps what the record schedule declares about sign-ins.
 type Recorder interface {
-	SignIn(ctx context.Context, tx *store.Tx, s records.SignIn) error
+	// Came notes a sign-in, and that the account was connected then.
+	Came(ctx context.Context, tx *store.Tx, s records.SignIn) error
 	Seen(ctx context.Context, tx *store.Tx, account string, t time.Time) error
 }
 
@@ -107,6 +108,7 @@ type Server struct {
 	writers writers
 	shakes  chan struct{} // a place for each handshake
 	gate    gate
+	menus   menus
 	ends    ends
 	proxies []netip.Prefix
 	fronts  []netip.Prefix // from which the PROXY protocol is required

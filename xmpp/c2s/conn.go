@@ -375,20 +375,24 @@ func (c *conn) lostSoon() { go c.down() }
 // maxSaid bounds what waits beside stanzas: the answers to a peer that asks and does not read.
 const maxSaid = 64 << 10
 
-// say adds to what goes out before the stanzas. mu is held.
+// say adds to what goes out before the stanzas; p may not be changed any more. mu is held.
 func (c *conn) say(p []byte) {
 	if len(c.ctl) > maxSaid && !c.closing {
 		c.closing, c.keep = true, true
 		c.nc.Close() // who writes fails, and takes the connection down
 		return
 	}
-	c.ctl = append(c.ctl, p...)
+	if c.ctl == nil {
+		c.ctl = p[:len(p):len(p)] // what is added later makes a copy
+	} else {
+		c.ctl = append(c.ctl, p...)
+	}
 	if c.ws != nil {
 		c.cuts = append(c.cuts, len(c.ctl))
 	}
 }
 
-// tell is say for the owner; it goes out when the input in hand is done.
+// tell is say for the owner: p goes out when the input in hand is done.
 func (c *conn) tell(p []byte) {
 	c.mu.Lock()
 	c.say(p)

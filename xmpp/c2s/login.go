@@ -119,7 +119,7 @@ func (c *conn) opened(h *xml.Header) {
 			c.auth.from = from
 		}
 		c.phase = open
-		c.tell(stream.AppendFeatures(nil, framed, c.features()...))
+		c.tell(c.features())
 	}
 }
 
@@ -133,51 +133,6 @@ func major(v string) (n int) {
 		n = n*10 + int(d-'0')
 	}
 	return n
-}
-
-// features is what may be negotiated now (RFC 6120 §4.3.2).
-func (c *conn) features() []string {
-	s := c.srv
-	switch {
-	case c.auth == nil:
-		return c.bindFeatures()
-	case !c.secure() && !s.c.InsecureLogin:
-		return []string{"<starttls xmlns='" + stream.TLS + "'><required/></starttls>"}
-	}
-	limits := xml.BeforeLogin()
-	out := make([]string, 0, 4)
-	if !c.secure() && c.ws == nil {
-		out = append(out, "<starttls xmlns='"+stream.TLS+"'/>")
-	}
-	c.auth.offer = s.p.SASL.Offer(c.secure() || s.c.InsecureLogin, c.bindings()...)
-	if err := c.auth.offer.For(s.ctx, c.auth.from); err != nil {
-		s.log.Error("what an account can sign in with is not known", "err", err) // the whole list is as good as any other
-	}
-	var b xml.Builder
-	b.Start(stream.SASL, "mechanisms")
-	for _, m := range c.auth.offer.Mechanisms() {
-		b.Leaf("", "mechanism", m)
-	}
-	out = append(out, string(b.Bytes()))
-	if c.secure() { // XEP-0388 §3: never without
-		out = append(out, c.authentication())
-	}
-	if kinds := c.auth.offer.Bindings(); len(kinds) > 0 {
-		var b xml.Builder
-		b.Start(stream.Bindings, "sasl-channel-binding")
-		for _, k := range kinds {
-			b.Empty("", "channel-binding", "type", k)
-		}
-		out = append(out, string(b.Bytes()))
-	}
-	if s.p.Newcomers != nil {
-		out = append(out, s.p.Newcomers.Features()...)
-	}
-	out = append(out, stream.LimitsFeature(limits.Bytes, int(s.c.AuthTimeout.Std()/time.Second)))
-	if c.secure() {
-		out = append(out, c.configVersion(out))
-	}
-	return out
 }
 
 // bindings are the channel bindings of the connection's own TLS (XEP-0440, RFC 9266).
@@ -344,8 +299,21 @@ func (c *conn) sign(x *sasl.Exchange, who agent, began time.Time) {
 		cs = c.ws.tls
 	}
 	if cs != nil {
-		c.signin.tls, c.signin.cipher = tls.VersionName(cs.Version), tls.CipherSuiteName(cs.CipherSuite)
+		c.signin.tls, c.signin.cipher = tls.VersionName(cs.Version), cipherName(cs.CipherSuite)
 	}
+}
+
+// cipherName is tls.CipherSuiteName, which makes the list of all suites to look for one, for those of TLS 1.3.
+func cipherName(id uint16) string {
+	switch id {
+	case tls.TLS_AES_128_GCM_SHA256:
+		return "TLS_AES_128_GCM_SHA256"
+	case tls.TLS_AES_256_GCM_SHA384:
+		return "TLS_AES_256_GCM_SHA384"
+	case tls.TLS_CHACHA20_POLY1305_SHA256:
+		return "TLS_CHACHA20_POLY1305_SHA256"
+	}
+	return tls.CipherSuiteName(id)
 }
 
 // admit ends the time in which the peer is a stranger.

@@ -44,8 +44,7 @@ var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{1
 
 // authentication is the stream feature of XEP-0388 §2.1 with what may be done inline: XEP-0198 §9.2, XEP-0386 §3.1, XEP-0484 §3.1 and
 // XEP-0480 §2.1.
-func (c *conn) authentication() string {
-	o := c.auth.offer
+func (s *Server) authentication(o *sasl.Offer) string {
 	var b xml.Builder
 	b.Start(stream.SASL2, "authentication")
 	for _, m := range o.Mechanisms() {
@@ -54,7 +53,7 @@ func (c *conn) authentication() string {
 	b.Start("", "inline")
 	b.Empty(stream.Managed, "sm")
 	b.Start(stream.Bind2, "bind").Start("", "inline")
-	for _, i := range c.srv.inline {
+	for _, i := range s.inline {
 		b.Empty("", "feature", "var", i.Space)
 	}
 	b.Empty("", "feature", "var", stream.State).Empty("", "feature", "var", stream.Managed).End().End()
@@ -66,7 +65,7 @@ func (c *conn) authentication() string {
 		b.End()
 	}
 	b.End()
-	if c.srv.strengthens() {
+	if s.strengthens() {
 		for _, t := range sasl.Upgrades() {
 			b.Leaf(stream.Upgrade, "upgrade", t)
 		}
@@ -74,12 +73,12 @@ func (c *conn) authentication() string {
 	return string(b.Bytes())
 }
 
-// configVersion is the feature of XEP-0509 §2.1: a hash of the features as they are sent.
-func (c *conn) configVersion(features []string) string {
+// configVersion is the feature of XEP-0509 §2.1 and its value: a hash of the features as they are sent.
+func configVersion(features []string) (feature, value string) {
 	sum := sha256.Sum256([]byte(strings.Join(features, "")))
-	c.auth.config = base64.StdEncoding.EncodeToString(sum[:15])
+	value = base64.StdEncoding.EncodeToString(sum[:15])
 	var b xml.Builder
-	return string(b.Empty(stream.Pipeline, "config-version", "scheme", "opaque", "value", c.auth.config).Bytes())
+	return string(b.Empty(stream.Pipeline, "config-version", "scheme", "opaque", "value", value).Bytes()), value
 }
 
 // second handles an element of XEP-0388. While an authentication is under way nothing else is allowed (XEP-0388 §2.4, §4.7).
