@@ -1,15 +1,25 @@
 package interop
 
 import (
+	"bytes"
 	"encoding/hex"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
 	"testing"
 )
 
 const lawn = "lawn@rooms.localhost"
 
-// red is a picture of one pixel.
-var red, _ = hex.DecodeString("89504e470d0a1a0a0000000d49484452000000010000000108020000009077" +
-	"53de0000000c49444154789c63f8cfc000000301010018dd8db00000000049454e44ae426082")
+// red is a picture.
+var red = func() []byte {
+	var b bytes.Buffer
+	m := image.NewNRGBA(image.Rect(0, 0, 32, 32))
+	draw.Draw(m, m.Bounds(), image.NewUniform(color.NRGBA{200, 20, 20, 255}), image.Point{}, draw.Src)
+	png.Encode(&b, m) // into memory
+	return b.Bytes()
+}()
 
 // What slixmpp does for an account beside talking: bookmarks in their three forms, from device to device; a picture, for contacts and in the
 // business card; signs of a call; blocking; a new password, which ends the other devices; the end of the account, of which contacts hear.
