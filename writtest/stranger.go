@@ -1,6 +1,7 @@
 package writtest
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -14,11 +15,12 @@ import (
 
 // stranger is a server of which a test is the inside: it says what the test writes.
 type stranger struct {
-	domain       string
+	domain, host string // host: of the house; empty: its domain
 	certificates []tls.Certificate
 }
 
 func (s *stranger) header(to string) string {
+	to = cmp.Or(s.host, to)
 	b := []byte("<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' xmlns:stream='" + xml.Stream + "' version='1.0'")
 	b = xml.AppendAttr(b, "to", to)
 	b = xml.AppendAttr(b, "from", s.domain)
@@ -34,7 +36,7 @@ func (w *World) Stranger(t testing.TB, h *House, domain string, change func(*x50
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Client{house: h, as: &stranger{domain, []tls.Certificate{pair}}}
+	c := &Client{house: h, as: &stranger{domain: domain, certificates: []tls.Certificate{pair}}}
 	if c.conn, err = net.DialTimeout("tcp", h.At.Peers[0].String(), Patience); err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +44,9 @@ func (w *World) Stranger(t testing.TB, h *House, domain string, change func(*x50
 	c.Restart()
 	return c
 }
+
+// For makes the stranger's streams be for another host of the house.
+func (c *Client) For(host string) { c.as.host = host }
 
 // Prove proves the stranger's name by EXTERNAL (XEP-0178 §3), asking for both ways on the stream (XEP-0288 §2.1), and opens the stream again.
 func (c *Client) Prove() error {

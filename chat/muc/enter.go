@@ -29,7 +29,7 @@ func (r *Room) attend(ctx context.Context, e *feature.Envelope) error {
 		return nil
 	case stanza.TypeError: // the other side is gone, or does not want it (XEP-0045 §11.1)
 		if s != nil {
-			r.leave(s, r.goodbye(), &change{codes: []string{codeKicked, codeTechnical}})
+			r.lose(s)
 		}
 		return nil
 	default: // a probe or a subscription is no request to enter (XEP-0045 §17.3)
@@ -108,6 +108,9 @@ func (r *Room) enter(ctx context.Context, e *feature.Envelope, nick string, x *x
 	r.seats[s.jid] = s
 	if s.session != nil {
 		r.m.sit(s.session, r)
+	} else {
+		s.heard = true
+		r.watch()
 	}
 	c := &change{}
 	if !r.options.Anonymous {

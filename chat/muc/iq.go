@@ -60,12 +60,9 @@ func (r *Room) iq(ctx context.Context, j job) {
 	case !e.To.IsBare() && request:
 		r.relay(ctx, j, s)
 		return
-	case !e.To.IsBare():
+	case !request:
 		r.relayed(e)
 		j.finish()
-		return
-	case !request:
-		j.finish() // an answer that nobody asked for
 		return
 	}
 	c := &call{e: e, from: e.From, payload: e.Stanza.Tree(e.Stanza.Children()[0]), seat: s}

@@ -230,7 +230,7 @@ func (r *Room) message(ctx context.Context, e *feature.Envelope) error {
 	switch {
 	case e.Stanza.Type == stanza.TypeError:
 		if s != nil && r.unreachable(e.Stanza) {
-			r.leave(s, r.goodbye(), &change{codes: []string{codeKicked, codeTechnical}})
+			r.lose(s)
 		}
 		return nil
 	case !r.exists, r.locked && s == nil:

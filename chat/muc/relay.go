@@ -93,6 +93,10 @@ func (r *Room) pass(e *feature.Envelope, s *seat, o *Occupant, account bool) {
 
 // relayed gives an answer to the session that asked. It must come from whom the request went to.
 func (r *Room) relayed(e *feature.Envelope) {
+	if s := r.seats[e.From]; s != nil && s.asked != "" && s.asked == e.Stanza.ID {
+		r.present(s, e.Stanza)
+		return
+	}
 	q := r.relays[e.Stanza.ID]
 	if q == nil || e.From != q.to.jid && e.From != q.to.jid.Bare() {
 		return

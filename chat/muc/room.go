@@ -45,6 +45,8 @@ type Room struct {
 	pending []say
 	burst   feature.Burst // what occupants are sent in common and is not written yet
 	relays  map[string]*relay
+
+	watching bool // it will look for those who have gone silent
 }
 
 // job is one thing to do. It has a stanza or a function.
@@ -80,6 +82,8 @@ type seat struct {
 	jid      jid.JID          // full address
 	session  *feature.Session // nil: of another server
 	occupant *Occupant
+	heard    bool           // of another server: something came since the room last looked (silent.go)
+	asked    string         // and the id of the question whether it is there, if that has no answer
 	presence *stanza.Stanza // as it was sent, without what only the room may say
 }
 
@@ -162,6 +166,9 @@ func (r *Room) begin(j job) {
 			j.finish()
 			return
 		}
+	}
+	if j.e != nil {
+		r.hear(j.e.From)
 	}
 	if j.e != nil && j.e.Stanza.Kind == stanza.Message && j.e.Stanza.Type == stanza.Groupchat && j.e.To.IsBare() {
 		if waits := r.speak(ctx, j); waits {

@@ -363,6 +363,7 @@ func (r *Router) Deliver(ctx context.Context, to jid.JID, s *stanza.Stanza) {
 	if !r.Serves(to) {
 		if err := r.remote(ctx, s, 0); err != nil {
 			r.m.dropped.Inc()
+			r.returned(ctx, s, err)
 		}
 		return
 	}
@@ -371,6 +372,17 @@ func (r *Router) Deliver(ctx context.Context, to jid.JID, s *stanza.Stanza) {
 	}
 	v, sessions, one := r.judge(to, s)
 	hand(v, sessions, one, s)
+}
+
+// returned tells a host of ours that what it sent to another server cannot go there: its people there are gone (XEP-0045 §11.1).
+func (r *Router) returned(ctx context.Context, s *stanza.Stanza, err error) {
+	se := (*stanza.Error)(nil)
+	if r.hosts[s.From.Domainpart()] == nil || s.Kind == stanza.Presence && s.Type != stanza.Available || !errors.As(err, &se) {
+		return
+	}
+	if reply := stanza.ErrorReply(s, se); reply != nil {
+		r.Deliver(ctx, reply.To, reply)
+	}
 }
 
 // presence runs what a presence stanza goes through: Screen, Shape, the rooms' chain, and delivery of what no room took.

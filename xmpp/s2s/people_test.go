@@ -126,7 +126,14 @@ func sent(t *testing.T, stranger *writtest.Client, id string) {
 // arrive is another server that connects and offers its stream for both ways (XEP-0288 §2.1).
 func arrive(t *testing.T, w *writtest.World, h *writtest.House, domain string) *writtest.Client {
 	t.Helper()
+	return arriveAt(t, w, h, domain, writtest.Domain)
+}
+
+// arriveAt is arrive for another host of the house.
+func arriveAt(t *testing.T, w *writtest.World, h *writtest.House, domain, host string) *writtest.Client {
+	t.Helper()
 	c := w.Stranger(t, h, domain, nil)
+	c.For(host)
 	if _, err := c.Secure(); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"writ/store"
 	"writ/store/storetest"
 	"writ/writtest"
+	"writ/xmpp/xml"
 )
 
 // A message to a server that is down is on disk before it is acknowledged, survives a restart, and arrives when the server is back; a request is
@@ -152,4 +153,71 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	say(alice, "bob@"+writtest.Abroad, "over")
 	refused(t, alice, "over", "wait", "resource-constraint")
+}
+
+// XEP-0045 §11.1 between servers: people whose server went without a word leave a room of ours, at once when something is said there, and in a
+// silent room after the second look for who is silent.
+func TestXEP0045_11_1_ServerThatIsGone(t *testing.T) {
+	t.Parallel()
+	for _, silent := range []bool{false, true} {
+		w := writtest.NewWorld(t)
+		fake := clock.NewFake(time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))
+		h := w.Join(t, storetest.SQLite(t), writtest.Domain, writtest.Fake(fake), func(o *server.Options) { o.Config.Rooms.Instant = "channel" })
+		const there, room = "stranger.example", "den@rooms." + writtest.Domain
+		pointAt(w, there, closedPort(t))
+		alice := person(t, h, "alice")
+		alice.Write("<presence xmlns='jabber:client' to='" + room + "/Al'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+		until(t, alice, "her subject", func(e *xml.Element) bool { return e.Child(xml.Client, "subject") != nil })
+		alice.Write("<iq xmlns='jabber:client' type='set' id='c' to='" + room + "'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>")
+		until(t, alice, "her room", func(e *xml.Element) bool { return e.Attr("id") == "c" && e.Attr("type") == "result" })
+		stranger := arriveAt(t, w, h, there, "rooms."+writtest.Domain)
+		for _, n := range []string{"x", "y"} {
+			stranger.Write("<presence from='" + n + "@" + there + "/r' to='" + room + "/" + n + "'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+			until(t, alice, n, func(e *xml.Element) bool { return e.Attr("from") == room+"/"+n })
+		}
+		stranger.Drop()
+		gone(t, h)
+		if silent {
+			fake.Advance(15 * time.Minute)
+			ping(alice, room, "looked")
+			until(t, alice, "the first look", func(e *xml.Element) bool { return e.Attr("id") == "looked" })
+			fake.Advance(15 * time.Minute)
+		} else {
+			alice.Write("<message xmlns='jabber:client' type='groupchat' to='" + room + "'><body>anyone?</body></message>")
+		}
+		for range 2 {
+			until(t, alice, "their leaving", func(e *xml.Element) bool {
+				return e.Attr("type") == "unavailable" && e.Child("http://jabber.org/protocol/muc#user", "x") != nil
+			})
+		}
+	}
+}
+
+// until passes over what comes before.
+func until(t *testing.T, c *writtest.Client, what string, fits func(*xml.Element) bool) {
+	t.Helper()
+	for {
+		e, err := c.Next()
+		if err != nil {
+			t.Fatalf("waiting for %s: %v", what, err)
+		}
+		if fits(e) {
+			return
+		}
+	}
+}
+
+// gone waits until no stream of another server is up.
+func gone(t *testing.T, h *writtest.House) {
+	t.Helper()
+	for end := time.Now().Add(writtest.Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		up := false
+		for _, p := range h.S2S.Peers() {
+			up = up || p.In > 0
+		}
+		if !up {
+			return
+		}
+	}
+	t.Fatal("a stream stays up")
 }
