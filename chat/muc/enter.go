@@ -50,18 +50,22 @@ func (r *Room) attend(ctx context.Context, e *feature.Envelope) error {
 	case s == nil:
 		return r.enter(ctx, e, nick, x)
 	}
+	before := s.occupant.main().presence
 	s.presence = clean(e.Stanza)
 	o := s.occupant
 	o.seats = append(slices.DeleteFunc(o.seats, func(t *seat) bool { return t == s }), s)
-	c := &change{}
+	c := &change{codes: r.warnings()}
 	if own := r.lockedNick(e.From); x != nil && own != "" && nick != own {
-		nick, c.codes = own, []string{codeNickChanged}
+		nick, c.codes = own, append(c.codes, codeNickChanged)
 	}
 	if o.nick != nick {
 		return r.rename(ctx, s, nick, e.Stanza.ID)
 	}
-	if x != nil { // it has lost its place: everything again (XEP-0045 §7.2.1)
+	if x != nil { // it has lost its place: everything again, and the others what is new (XEP-0045 §17.3)
 		o.forget()
+		if !same(before, s.presence) {
+			r.appear(o)
+		}
 		return r.welcome(ctx, s, x, c, e.Stanza.ID)
 	}
 	r.spread(o, nil, s, e.Stanza.ID)
@@ -112,19 +116,33 @@ func (r *Room) enter(ctx context.Context, e *feature.Envelope, nick string, x *x
 		s.heard = true
 		r.watch()
 	}
-	c := &change{}
-	if !r.options.Anonymous {
-		c.codes = append(c.codes, codeNonAnonymous)
-	}
-	if r.options.Archive && r.m.Keep > 0 {
-		c.codes = append(c.codes, codeLogged)
-	}
+	c := &change{codes: r.warnings()}
 	if made {
 		c.codes = append(c.codes, codeCreated)
 	}
 	if nick != asked {
 		c.codes = append(c.codes, codeNickChanged) // XEP-0045 §7.2.2
 	}
+	r.appear(o)
+	for _, t := range o.seats[:len(o.seats)-1] {
+		r.showSelf(o, t, nil, "")
+	}
+	return r.welcome(ctx, s, x, c, e.Stanza.ID)
+}
+
+// warnings are the status codes that tell who enters what the room shows of them (XEP-0045 §7.2.3, §7.2.12).
+func (r *Room) warnings() (codes []string) {
+	if !r.options.Anonymous {
+		codes = append(codes, codeNonAnonymous)
+	}
+	if r.options.Archive && r.m.Keep > 0 {
+		codes = append(codes, codeLogged)
+	}
+	return codes
+}
+
+// appear shows an occupant to all others.
+func (r *Room) appear(o *Occupant) {
 	for _, other := range r.order {
 		if other == o || !r.maySee(other, o) {
 			continue
@@ -134,10 +152,6 @@ func (r *Room) enter(ctx context.Context, e *feature.Envelope, nick string, x *x
 			t.share(r, st)
 		}
 	}
-	for _, t := range o.seats[:len(o.seats)-1] {
-		r.showSelf(o, t, nil, "")
-	}
-	return r.welcome(ctx, s, x, c, e.Stanza.ID)
 }
 
 // lockedNick is the only nickname that the room lets a person use; empty: any that is free (XEP-0045 §7.10).

@@ -1,6 +1,8 @@
 package muc
 
 import (
+	"bytes"
+
 	"writ/xmpp/jid"
 	"writ/xmpp/stanza"
 	"writ/xmpp/xml"
@@ -184,4 +186,10 @@ func clean(s *stanza.Stanza) *stanza.Stanza {
 	return s.Without(func(c stanza.Child) bool {
 		return c.Space == NS || c.Space == NSUser || c.Space == nsOccupant || c.Space == nsDelay
 	})
+}
+
+// same reports whether two presences of clients say the same.
+func same(a, b *stanza.Stanza) bool {
+	plain := func(s *stanza.Stanza) []byte { return s.WithHead(jid.JID{}, jid.JID{}, "", s.Type).AppendTo(nil, "") }
+	return bytes.Equal(plain(a), plain(b))
 }
