@@ -90,7 +90,7 @@ func (p *Presence) screen(ctx context.Context, e *feature.Envelope) error {
 	if err != nil {
 		return err
 	}
-	if ok || p.sentTo(e.To, e.From) {
+	if ok || p.sentTo(e.To, e.From) || p.In(e.To, e.From) { // all in a room that it has entered see its presence (XEP-0045 §17.4)
 		return nil
 	}
 	return stanza.ServiceUnavailable("")
