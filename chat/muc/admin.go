@@ -276,7 +276,7 @@ func (r *Room) reveal(o *Occupant) {
 		}
 		st := r.show(other, r.sees(o.role))
 		for _, s := range o.seats {
-			s.share(r, st)
+			s.share(r, &r.burst, st)
 		}
 	}
 }

@@ -178,7 +178,7 @@ func (r *Room) affiliatedOutside(ctx context.Context, by jid.JID, g grant, befor
 			continue
 		}
 		for _, s := range o.seats {
-			s.share(r, st)
+			s.share(r, &r.burst, st)
 		}
 	}
 	if r.options.MembersOnly && before == None && g.to >= Member && !by.IsZero() && !r.locked && by.Bare() != g.user {

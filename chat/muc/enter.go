@@ -149,7 +149,7 @@ func (r *Room) appear(o *Occupant) {
 		}
 		st := r.show(o, r.sees(other.role))
 		for _, t := range other.seats {
-			t.share(r, st)
+			t.share(r, &r.moves, st)
 		}
 	}
 }
@@ -231,7 +231,7 @@ func (r *Room) welcome(ctx context.Context, s *seat, x *xml.Element, c *change, 
 	open := r.sees(o.role)
 	for _, other := range r.order {
 		if other != o && r.maySee(o, other) {
-			s.share(r, r.show(other, open))
+			s.share(r, &r.burst, r.show(other, open))
 		}
 	}
 	r.showSelf(o, s, c, id)
@@ -241,10 +241,10 @@ func (r *Room) welcome(ctx context.Context, s *seat, x *xml.Element, c *change, 
 			r.m.Log.Error("reading a room's past", "err", err)
 		}
 		for _, st := range past {
-			s.share(r, st)
+			s.share(r, &r.burst, st)
 		}
 	}
-	s.share(r, r.subjectStanza())
+	s.share(r, &r.burst, r.subjectStanza())
 	return nil
 }
 

@@ -197,7 +197,7 @@ func (r *Room) spoken(batch []say, err error) {
 func (r *Room) reflect(st *stanza.Stanza) {
 	for _, o := range r.order {
 		for _, s := range o.seats {
-			s.share(r, st)
+			s.share(r, &r.burst, st)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (r *Room) spread(o *Occupant, c *change, cause *seat, id string) {
 			st = changed[i]
 		}
 		for _, s := range other.seats {
-			s.share(r, st)
+			s.share(r, &r.moves, st)
 		}
 	}
 	for _, s := range o.seats {
@@ -165,7 +165,7 @@ func (r *Room) hide(o *Occupant, at *seat, status *stanza.Stanza, c *change) {
 			made[i] = status.WithHead(o.jid, jid.JID{}, "", stanza.Unavailable).With(o.id, r.extend(o, at, c, open, false)).Shared()
 		}
 		for _, s := range other.seats {
-			s.share(r, made[i])
+			s.share(r, &r.moves, made[i])
 		}
 	}
 }

@@ -43,7 +43,10 @@ type Room struct {
 	history []kept
 	primed  bool // history holds what the archive has
 	pending []say
-	burst   feature.Burst // what occupants are sent in common and is not written yet
+	burst   feature.Burst // what occupants are sent in common by the job in hand
+	moves   feature.Burst // and what they are told of each other's presence
+	told    time.Time     // when moves was last written
+	tells   bool          // it will be
 	relays  map[string]*relay
 
 	watching bool // it will look for those who have gone silent
@@ -119,11 +122,10 @@ func (r *Room) work() {
 			return
 		}
 		r.m.mu.Unlock()
-		for i, j := range jobs {
+		for _, j := range jobs {
 			r.safely(func() { r.begin(j) }, j)
-			if i+1 == len(jobs) || i%maxBurst == maxBurst-1 || !j.moves() || !jobs[i+1].moves() {
-				r.burst.End()
-			}
+			r.burst.End()
+			r.tidings()
 		}
 		r.safely(r.flush, job{})
 		r.burst.End()
@@ -131,11 +133,36 @@ func (r *Room) work() {
 	}
 }
 
-// maxBurst bounds the presences that are written together.
-const maxBurst = 64
+// In a room of at least manyPeople, occupants are told of who comes and goes at most once in tidingsEvery: when a thousand people enter at once, each
+// gets the others' presences in a few writes. The first is told at once, and so is, with all that waits, who is written to for another reason.
+const (
+	manyPeople   = 32
+	tidingsEvery = 50 * time.Millisecond
+)
 
-// moves reports a presence: entering, leaving, or a change between. When many come at once each occupant is written to once for all of them.
-func (j job) moves() bool { return j.e != nil && j.e.Stanza.Kind == stanza.Presence }
+// tidings has the occupants told of who came and went, or sees to it that they will be.
+func (r *Room) tidings() {
+	if r.tells || r.moves.Empty() {
+		return
+	}
+	now := time.Now() // not the house's clock: it is about writing, not about what is said
+	wait := r.told.Add(tidingsEvery).Sub(now)
+	if len(r.order) < manyPeople || wait <= 0 {
+		r.told = now
+		r.moves.End()
+		return
+	}
+	r.tells = true
+	m, name := r.m, r.name
+	time.AfterFunc(wait, func() {
+		m.mu.Lock()
+		there := m.rooms[name] == r
+		m.mu.Unlock()
+		if there { // a room that is forgotten had nobody to tell
+			m.post(name, job{do: func(r *Room) { r.tells = false }})
+		}
+	})
+}
 
 // safely keeps a fault in one job from the others: it is logged, answered and done.
 func (r *Room) safely(f func(), j job) {
@@ -243,10 +270,10 @@ func (s *seat) push(r *Room, st *stanza.Stanza) {
 	r.m.send(context.Background(), st)
 }
 
-// share sends a session in the room what others get too. It is written when the burst in hand ends.
-func (s *seat) share(r *Room, st *stanza.Stanza) {
+// share sends a session in the room what others get too. It is written when the burst ends.
+func (s *seat) share(r *Room, b *feature.Burst, st *stanza.Stanza) {
 	if s.session != nil {
-		s.session.Out.Share(st, &r.burst)
+		s.session.Out.Share(st, b)
 		return
 	}
 	r.m.send(context.Background(), st.WithTo(s.jid))

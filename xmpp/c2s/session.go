@@ -28,10 +28,10 @@ type session struct {
 	conn  *conn // nil while hibernating
 	out   stream.Outgoing
 	held  stream.Held
-	due   bool          // in a burst that has not ended
-	token tokenKey      // of what it may be resumed by; never changes once set; zero: it may not
-	keep  time.Duration // how long it may hibernate; 0: it may not
-	until time.Time     // when a hibernating session ends
+	due   *feature.Burst // the latest that has it on its list and has not ended
+	token tokenKey       // of what it may be resumed by; never changes once set; zero: it may not
+	keep  time.Duration  // how long it may hibernate; 0: it may not
+	until time.Time      // when a hibernating session ends
 	ended bool
 	done  uint32 // stanzas handled, modulo 2^32
 	owe   bool   // an <a/> is owed once owed stanzas are handled
@@ -79,12 +79,16 @@ func (s *session) Share(st *stanza.Stanza, b *feature.Burst) {
 		return
 	}
 	s.out.Share(st, now)
-	full, due := s.full(), s.due
-	s.due = true
+	full, due, many := s.full(), s.due == b, s.out.Waiting() > s.srv.c.MaxQueue/2
+	if !many {
+		s.due = b
+	}
 	s.mu.Unlock()
 	switch {
 	case full:
 		s.overflow(c)
+	case many: // what waits for the end of a burst must not fill the queue
+		c.kick()
 	case !due:
 		b.Add(s)
 	}
@@ -93,10 +97,10 @@ func (s *session) Share(st *stanza.Stanza, b *feature.Burst) {
 // Flush implements feature.Flusher.
 func (s *session) Flush() {
 	s.mu.Lock()
-	s.due = false
-	c := s.conn
+	s.due = nil
+	c, waits := s.conn, s.out.Waiting() > 0
 	s.mu.Unlock()
-	if c != nil {
+	if c != nil && waits {
 		c.kick()
 	}
 }

@@ -1,7 +1,7 @@
 package feature
 
 // Burst is what many sessions get at once. A client is written to when it ends, all that came for it in the meantime in one go. It belongs to one
-// goroutine, which ends it before it waits for anything. The zero value is one in which nothing was shared yet.
+// goroutine, which ends it before it waits for long. The zero value is one in which nothing was shared yet.
 type Burst struct{ due []Flusher }
 
 // Flusher writes what waits for one client.
@@ -9,6 +9,9 @@ type Flusher interface{ Flush() }
 
 // Add notes a client that something waits for.
 func (b *Burst) Add(f Flusher) { b.due = append(b.due, f) }
+
+// Empty reports that nobody is to be written to.
+func (b *Burst) Empty() bool { return len(b.due) == 0 }
 
 // End has the clients written to. The burst may be used again.
 func (b *Burst) End() {

@@ -72,7 +72,7 @@ func (r *Router) Submit(ctx context.Context, e *feature.Envelope) {
 }
 
 // Again takes what a session that ended had not acknowledged (XEP-0198 §5), with the time at which it was on its way to it. It is delivered to
-// another session, kept, or answered with an error; presence is dropped.
+// another session, kept, or answered with an error; presence is dropped, and what a room said to the session.
 func (r *Router) Again(s *stanza.Stanza, to jid.JID, at time.Time) {
 	switch {
 	case s.Kind == stanza.Presence, s.Type == stanza.TypeError:
@@ -82,6 +82,10 @@ func (r *Router) Again(s *stanza.Stanza, to jid.JID, at time.Time) {
 		r.answer(r.ctx, e, stanza.ServiceUnavailable(""))
 	case s.From.Bare() == to.Bare() && s.Has("urn:xmpp:carbons:2", "sent") || s.Has("urn:xmpp:carbons:2", "received"):
 		r.m.dropped.Inc() // a copy; the message itself has its own way
+	case s.Type == stanza.Groupchat && !s.To.IsBare():
+		// It was said to a session that was in a room. Another of the same address is not in it, and the room hears of the session's end; an error
+		// would make it throw out one that has entered since. What was missed is in the room's archive.
+		r.m.dropped.Inc()
 	default:
 		if s.Type != stanza.Groupchat && s.Type != stanza.Headline {
 			to = to.Bare() // the session is gone: any other may have it
