@@ -14,8 +14,8 @@ import (
 	"writ/xmpp/xml"
 )
 
-// hand is a client in a room that notes all that the room tells it.
-type hand struct {
+// guest is a client in a room that notes all that the room tells it.
+type guest struct {
 	*member
 	room, nick string
 
@@ -26,12 +26,12 @@ type hand struct {
 	seen    map[string]bool // who else is in the room
 }
 
-func newHand(t *testing.T, h *writtest.House, local, room string) *hand {
-	return &hand{member: enrol(t, h, local), room: room, nick: local, open: map[string]bool{}, seen: map[string]bool{}}
+func newGuest(t *testing.T, h *writtest.House, local, room string) *guest {
+	return &guest{member: enrol(t, h, local), room: room, nick: local, open: map[string]bool{}, seen: map[string]bool{}}
 }
 
 // next takes one element. It gives the answer to a request, or nil.
-func (h *hand) next() *xml.Element {
+func (h *guest) next() *xml.Element {
 	h.t.Helper()
 	e, err := h.c.Next()
 	if err != nil {
@@ -78,7 +78,7 @@ func (h *hand) next() *xml.Element {
 	return nil
 }
 
-func (h *hand) enter() {
+func (h *guest) enter() {
 	h.t.Helper()
 	h.send(fmt.Sprintf("<presence to='%s/%s'><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>", h.room, h.nick))
 	for !h.in {
@@ -87,7 +87,7 @@ func (h *hand) enter() {
 }
 
 // say sends messages in one go, each with what it is as its id.
-func (h *hand) say(round, n int) {
+func (h *guest) say(round, n int) {
 	var all []string
 	for i := range n {
 		id := fmt.Sprintf("%s.%02d.%02d", h.nick, round, i)
@@ -98,14 +98,14 @@ func (h *hand) say(round, n int) {
 }
 
 // settle reads until everything said has its answer.
-func (h *hand) settle() {
+func (h *guest) settle() {
 	h.t.Helper()
 	for len(h.open) > 0 {
 		h.next()
 	}
 }
 
-func (h *hand) leave() {
+func (h *guest) leave() {
 	h.t.Helper()
 	if h.in { // it may have been made to leave meanwhile
 		h.send(fmt.Sprintf("<presence type='unavailable' to='%s/%s'/>", h.room, h.nick))
@@ -116,7 +116,7 @@ func (h *hand) leave() {
 }
 
 // request asks the room and reads until it answers.
-func (h *hand) request(payload string) *xml.Element {
+func (h *guest) request(payload string) *xml.Element {
 	h.t.Helper()
 	h.n++
 	id := fmt.Sprint("ask", h.n)
@@ -129,7 +129,7 @@ func (h *hand) request(payload string) *xml.Element {
 }
 
 // until reads until something is said.
-func (h *hand) until(said string) {
+func (h *guest) until(said string) {
 	h.t.Helper()
 	for {
 		h.next()
@@ -147,15 +147,15 @@ func TestManyHands(t *testing.T) {
 		const people, rounds, words = 8, 6, 5
 		h := writtest.Start(t, db)
 		room := "square@rooms." + h.Domain.String()
-		owner := newHand(t, h, "owner", room)
+		owner := newGuest(t, h, "owner", room)
 		owner.enter()
 		owner.request("<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>")
-		ear := newHand(t, h, "ear", room)
-		hands := make([]*hand, people)
+		ear := newGuest(t, h, "ear", room)
+		hands := make([]*guest, people)
 		for i := range hands {
-			hands[i] = newHand(t, h, fmt.Sprint("hand", i), room)
+			hands[i] = newGuest(t, h, fmt.Sprint("hand", i), room)
 		}
-		for _, x := range append([]*hand{ear}, hands...) {
+		for _, x := range append([]*guest{ear}, hands...) {
 			owner.request("<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='" + x.c.JID.Bare().String() + "'/></query>")
 		}
 		ear.enter()
@@ -238,12 +238,12 @@ func TestManyEnter(t *testing.T) {
 	const people = 40
 	h := writtest.Start(t, storetest.SQLite(t))
 	room := "square@rooms." + h.Domain.String()
-	owner := newHand(t, h, "owner", room)
+	owner := newGuest(t, h, "owner", room)
 	owner.enter()
 	owner.request("<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>")
-	hands := make([]*hand, people)
+	hands := make([]*guest, people)
 	for i := range hands {
-		hands[i] = newHand(t, h, fmt.Sprint("hand", i), room)
+		hands[i] = newGuest(t, h, fmt.Sprint("hand", i), room)
 		owner.request("<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='" + hands[i].c.JID.Bare().String() + "'/></query>")
 	}
 	var entered, done sync.WaitGroup
@@ -267,7 +267,7 @@ func TestManyEnter(t *testing.T) {
 }
 
 // others reads until so many others are in the room.
-func (h *hand) others(n int) {
+func (h *guest) others(n int) {
 	h.t.Helper()
 	for len(h.seen) != n {
 		h.next()
