@@ -51,6 +51,11 @@ func TestProfanityGroup(t *testing.T) {
 	alice.shows("Sign out this app:")
 	alice.types("/form submit")
 	alice.shows("No app was signed out.")
+	for command, answer := range map[string]string{"urn:writ:my-records": "Never given to anyone.", "urn:xmpp:invite#invite": "Link for a browser: https://localhost/invite/"} {
+		alice.types("/win 1")
+		alice.types("/cmd exec " + command + " localhost")
+		alice.shows(answer)
+	}
 
 	bob.types("/blocked add carol@localhost")
 	bob.shows("User carol@localhost successfully blocked.")
