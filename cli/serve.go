@@ -19,5 +19,8 @@ func (c serveCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	resting, stop := context.WithCancel(ctx)
+	defer stop()
+	go tend(resting)
 	return errors.Join(h.Run(ctx, nil), h.Close())
 }
