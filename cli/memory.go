@@ -12,10 +12,10 @@ import (
 // default; a server that rests gives back what the work left behind. Without the second, what thousands of sign-ins at once took would stay with
 // the process for as long as it runs.
 const (
-	gcPercent = 200       // unless GOGC says another
+	gcPercent = 200 // unless GOGC says another
 	look      = 500 * time.Millisecond
 	restful   = 128 << 10 // bytes allocated between two looks by a server that rests
-	restAfter = 3         // looks at a server at rest before memory is given back
+	restAfter = 2         // looks at a server at rest before memory is given back
 	worthIt   = 16 << 20  // bytes allocated since the last time, at least; and half of what lives
 )
 
