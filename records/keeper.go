@@ -55,7 +55,7 @@ func (k *Keeper) Stop(context.Context) error {
 func (k *Keeper) Sweep(ctx context.Context) (Swept, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := Swept{Deleted: map[string]int64{}}
+	var s Swept
 	if err := k.r.preserve(ctx); err != nil {
 		return s, fmt.Errorf("records: sweeping: %w", err) // first what must not be lost
 	}
@@ -70,13 +70,7 @@ func (k *Keeper) Sweep(ctx context.Context) (Swept, error) {
 	if err != nil {
 		return s, fmt.Errorf("records: sweeping: %w", err)
 	}
-	var errs []error
-	for _, d := range k.r.data() {
-		n, err := k.sweepDatum(ctx, d, now)
-		s.Deleted[d.Name] += n
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
+	if s.Deleted, err = k.sweepData(ctx, now); err != nil {
 		return s, fmt.Errorf("records: sweeping: %w", err)
 	}
 	if err := k.r.db.Write(ctx, func(tx *store.Tx) error { // all that an ended hold kept is deleted by now
@@ -92,8 +86,38 @@ func (k *Keeper) Sweep(ctx context.Context) (Swept, error) {
 	return s, nil
 }
 
-// sweepDatum deletes what of d is past its term, in pieces.
-func (k *Keeper) sweepDatum(ctx context.Context, d Datum, now time.Time) (total int64, err error) {
+// sweepData deletes what is past its term, a piece of one datum in a transaction. Data in which nothing is past its term share one, so that a
+// sweep that finds nothing costs little. A datum that fails does not keep the others.
+func (k *Keeper) sweepData(ctx context.Context, now time.Time) (deleted map[string]int64, err error) {
+	deleted = map[string]int64{}
+	var errs []error
+	data := k.r.data()
+	for first, at := 0, 0; first < len(data); first = at {
+		var n int64
+		err := k.r.db.Write(ctx, func(tx *store.Tx) (err error) {
+			for at, n = first, 0; at < len(data); at++ {
+				if n, err = k.sweepDatum(ctx, tx, data[at], now); err != nil || n > 0 {
+					return err // a piece was found: the next transaction begins with the same datum
+				}
+			}
+			return nil
+		})
+		switch {
+		case err != nil && at == len(data):
+			return deleted, errors.Join(append(errs, err)...)
+		case err != nil:
+			errs = append(errs, fmt.Errorf("datum %s: %w", data[at].Name, err))
+			at++
+		case n > 0:
+			deleted[data[at].Name] += n
+			k.r.m.swept.Add(float64(n))
+		}
+	}
+	return deleted, errors.Join(errs...)
+}
+
+// sweepDatum deletes a piece of what of d is past its term.
+func (k *Keeper) sweepDatum(ctx context.Context, tx *store.Tx, d Datum, now time.Time) (n int64, err error) {
 	if d.Sweep == nil {
 		return 0, nil
 	}
@@ -101,27 +125,14 @@ func (k *Keeper) sweepDatum(ctx context.Context, d Datum, now time.Time) (total 
 	if term, ok := k.r.Schedule().Term(d.Datum); ok {
 		before = now.Add(-term)
 	}
-	for {
-		var n int64
-		err := k.r.db.Write(ctx, func(tx *store.Tx) error {
-			held, err := heldFor(ctx, tx, d.Category)
-			if err != nil {
-				return err
-			}
-			if n, err = d.Sweep(ctx, tx, before, func(a string) bool { return held[a] }); err != nil || n == 0 {
-				return err
-			}
-			return soil(ctx, tx, now)
-		})
-		total += n
-		k.r.m.swept.Add(float64(n))
-		if err != nil {
-			return total, fmt.Errorf("datum %s: %w", d.Name, err)
-		}
-		if n == 0 {
-			return total, nil
-		}
+	held, err := heldFor(ctx, tx, d.Category)
+	if err != nil {
+		return 0, err
 	}
+	if n, err = d.Sweep(ctx, tx, before, func(a string) bool { return held[a] }); err != nil || n == 0 {
+		return n, err
+	}
+	return n, soil(ctx, tx, now)
 }
 
 // Erase deletes every record of an account, in the caller's transaction, except what a preservation holds; that goes when the hold

@@ -191,6 +191,7 @@ func settings(data string) server.Config {
 	c.S2S = s2s.Config{Mode: s2s.Off}
 	c.XMPP.Failures, c.XMPP.Halfway = -1, -1 // all tests come from one address
 	c.Accounts.Iterations = sasl.MinIterations
+	c.Tlog.BatchSize = 16
 	c.HTTP = server.HTTPConfig{ListenTLS: []string{"127.0.0.1:0"}}
 	return c
 }
