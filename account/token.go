@@ -190,8 +190,8 @@ func (a *Accounts) mint(ctx context.Context, tx *store.Tx, key []byte, account j
 	return &Fresh{Text: tokenText(key, account, device, mechanism, nonce), Expires: expires}, nil
 }
 
-// SignOut takes a device's access away, as far as it does not rest on the password: its tokens are gone, its sessions are told to end.
-// It stays in the list if it has shown the password in force, for as long as that is. ErrUnknown if the account has no such device.
+// SignOut takes a device's access away, as far as it does not rest on the password: its tokens are gone, its sessions are told to end, and it
+// leaves the list until it signs in again. ErrUnknown if the account has no such device.
 func (a *Accounts) SignOut(ctx context.Context, account jid.JID, device string) error {
 	key := account.Bare().String()
 	err := a.o.DB.Write(ctx, func(tx *store.Tx) error {
@@ -199,11 +199,8 @@ func (a *Accounts) SignOut(ctx context.Context, account jid.JID, device string) 
 		if err != nil {
 			return err
 		}
-		listed, err := tx.Exec(ctx, `UPDATE account_device SET last_seen = last_seen WHERE account = $1 AND id = $2`, key, device)
+		listed, err := tx.Exec(ctx, `DELETE FROM account_device WHERE account = $1 AND id = $2`, key, device)
 		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `DELETE FROM account_device WHERE account = $1 AND id = $2 AND password = 0`, key, device); err != nil {
 			return err
 		}
 		if tokens+listed == 0 {

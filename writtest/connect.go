@@ -61,11 +61,7 @@ func (r *run) connect(p *player, verb string) error {
 	if p.Client != nil {
 		return fmt.Errorf("the client is connected already")
 	}
-	h := r.house
-	if p.abroad {
-		h = r.away
-	}
-	p.Client, p.gone, p.inbox = h.Dial(r.t, r.via), nil, nil
+	p.Client, p.gone, p.inbox = r.homeOf(p).Dial(r.t, r.via), nil, nil
 	if _, err := p.Secure(); err != nil || verb == "opens" {
 		return err
 	}

@@ -162,6 +162,14 @@ func (r *run) at(account string) *House {
 	return r.house
 }
 
+// homeOf is the house of a client.
+func (r *run) homeOf(p *player) *House {
+	if p.abroad {
+		return r.away
+	}
+	return r.house
+}
+
 // cast makes the accounts and what names stand for them.
 func (r *run) cast() {
 	domain := r.house.Domain.String()
@@ -242,13 +250,11 @@ func (r *run) step(st statement) error {
 		p.Client = nil
 		return err
 	case "drops":
+		full := p.JID
 		p.Drop()
 		p.Client = nil
-		full, err := jid.Parse(r.vars[p.name])
-		if err == nil {
-			r.house.Asleep(full)
-		}
-		return err
+		r.left(p, full)
+		return nil
 	}
 	return r.closed(p, st.rest)
 }
@@ -462,14 +468,27 @@ next:
 	}
 }
 
-// closed waits until the server has ended the stream, with that condition if one is given.
+// left waits until the server has noticed that the stream of a bound session is over.
+func (r *run) left(p *player, full jid.JID) {
+	if h := r.homeOf(p); !full.IsZero() {
+		h.Asleep(full)
+	}
+}
+
+// closed waits until the server has ended the stream, with that condition if one is given, and has let go of the session; not of one that
+// another client has taken.
 func (r *run) closed(p *player, condition string) error {
+	full := p.JID
+	if condition == "conflict" {
+		full = jid.JID{}
+	}
 	defer p.Drop()
 	for {
 		e, err := p.take()
 		switch {
 		case errors.Is(err, errClosed) || errors.Is(err, io.EOF):
 			p.Client = nil
+			r.left(p, full)
 			if condition != "" {
 				return fmt.Errorf("the stream ended without %s", condition)
 			}

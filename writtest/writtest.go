@@ -33,7 +33,7 @@
 //	alice drops                  cuts the connection, and waits until the server has noticed
 //	alice resumes                comes back after a cut and resumes; what was missed can be received then
 //	alice resumes and fails      comes back, is refused, and binds anew
-//	alice is closed              the server ends the stream
+//	alice is closed              the server ends the stream, and the session
 //	alice is closed with CONDITION
 //
 //	alice -> <message to='{bob.bare}'><body>hi</body></message>

@@ -2,7 +2,8 @@
 //
 // Invariants:
 //   - The list is the owner's alone; everyone else gets forbidden, whether the account exists or not (XEP-0494 §5).
-//   - Everything that has access stands in the list: devices that showed the password in force, devices with a token, sessions.
+//   - Everything that has access stands in the list: devices that showed the password in force, devices with a token, sessions. What was
+//     signed out has none: it leaves the list, and is back with its next sign-in.
 //   - Signing a device out ends its tokens and its sessions in that order; a sign-in of it that is under way does not outlive it.
 //   - What has shown the password cannot be kept out without a new one: it is signed out all the same, and the answer says what is left
 //     to do (XEP-0494 §3.2).
