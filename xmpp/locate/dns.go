@@ -18,6 +18,7 @@ type DNS struct {
 	servers []string
 	trusted bool
 	timeout time.Duration
+	hosts   string // a file of names; empty: none
 }
 
 // Bounds of one question: each server is asked twice.
@@ -61,6 +62,9 @@ func (d *DNS) Services(ctx context.Context, name string) (list []Service, secure
 func (d *DNS) Addresses(ctx context.Context, host string) (list []netip.Addr, secure bool, err error) {
 	if _, ok := dns.IsDomainName(host); !ok || strings.Contains(host, "\\") {
 		return nil, false, fmt.Errorf("%w: %q is no name", ErrNone, host)
+	}
+	if list = d.ownAddresses(host); len(list) > 0 {
+		return list, false, nil
 	}
 	secure = true
 	var faults []error

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"writ/writtest"
@@ -102,6 +104,46 @@ func TestNone(t *testing.T) {
 	}
 	if got, _, err := l.Resolve(t.Context(), locate.Target{Host: "alias.example", Port: 5269}); err != nil || len(got) != 1 {
 		t.Errorf("alias: %v, %v", got, err)
+	}
+}
+
+// The machine's own file of names goes before the DNS, for addresses alone; the networks that may be connected to are the same, and nothing in it is proved.
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	w := writtest.NewWorld(t)
+	d, err := locate.NewDNS([]string{w.Serve(t)}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "hosts")
+	d.Hosts(file) // which does not exist yet
+	l := locate.Locator{Resolver: d}
+	w.Place("a.example", netip.MustParseAddr("8.8.8.8"))
+	w.Bind("_5269._tcp.a.example", locate.Key{Usage: 3, Selector: 1, Matching: 1, Data: make([]byte, 32)})
+	at := locate.Target{Host: "a.example", Port: 5269}
+	for _, c := range [][2]string{
+		{"", "[8.8.8.8]"},
+		{"# 9.9.9.9 a.example\n1.1.1.1 b.example A.EXAMPLE. # c\nnonsense a.example\n2606:4700::1\ta.example\n", "[2606:4700::1 1.1.1.1]"},
+		{"1.1.1.1", "[8.8.8.8]"},
+	} {
+		content, want := c[0], c[1]
+		if content != "" {
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if addrs, _, err := l.Resolve(t.Context(), at); err != nil || fmt.Sprint(addrs) != want {
+			t.Errorf("%q: %v, %v", content, addrs, err)
+		}
+	}
+	if err := os.WriteFile(file, []byte("127.0.0.1 a.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if addrs, _, err := l.Resolve(t.Context(), at); !errors.Is(err, locate.ErrNone) {
+		t.Errorf("an address of this machine: %v, %v", addrs, err)
+	}
+	if _, secure, err := d.Addresses(t.Context(), "a.example"); err != nil || secure {
+		t.Errorf("what is in the file is not proved: %v, %v", secure, err)
 	}
 }
 

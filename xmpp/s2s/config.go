@@ -30,8 +30,8 @@ type Config struct {
 
 	Dialback bool     `toml:"dialback" doc:"Believes servers without a right certificate by asking back at the address that the DNS gives (XEP-0220): who controls the DNS or the network can then pretend to be them."`
 	Roots    string   `toml:"roots" doc:"PEM file with authorities that are trusted beside those of the system. Empty: none."`
-	Resolver []string `toml:"resolver" doc:"DNS resolvers to ask, address:port. Empty: those of /etc/resolv.conf."`
-	DNSSEC   bool     `toml:"dnssec" doc:"The resolvers validate DNSSEC, and nobody can come between them and this machine: TLSA records are obeyed (DANE)."`
+	Resolver []string `toml:"resolver" doc:"DNS resolvers to ask, address:port. Empty: those of /etc/resolv.conf, and /etc/hosts before them."`
+	DNSSEC   bool     `toml:"dnssec" doc:"The resolvers validate DNSSEC, and nobody can come between them and this machine: TLSA records are obeyed (DANE), for servers that we connect to and, where no authority vouches for them, for those that connect."`
 	Networks []string `toml:"networks" doc:"Networks that are not of the public Internet and may be connected to, such as 10.0.0.0/8. Empty: none."`
 
 	Keep        config.Duration `toml:"keep" doc:"How long a message waits for a server that cannot be reached before it is returned. 0 = 1h."`

@@ -136,6 +136,9 @@ func (l *link) offer() {
 		f = append(f, "<starttls xmlns='"+stream.TLS+"'><required/></starttls>")
 	case !l.authed:
 		err := proves(l.certs, l.remote, l.srv.roots, l.srv.p.Clock.Now())
+		if err != nil && c.DNSSEC && l.srv.named(l.remote, l.certs) {
+			err = nil
+		}
 		l.proved = err == nil
 		if err != nil && !c.Dialback {
 			l.srv.log.Debug("a server could not prove its name", "peer", l.remote.String(), "err", err)

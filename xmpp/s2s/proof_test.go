@@ -169,3 +169,33 @@ func parse(t *testing.T, file string) (out []*x509.Certificate) {
 	}
 	return out
 }
+
+// A server that connects with a certificate of nobody is believed if DNSSEC proves a TLSA record with its key at the place where its domain is
+// (RFC 7673), and by who is told to obey such records alone.
+func TestDANEInbound(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ obeys, right bool }{
+		"the key": {true, true}, "another key": {true, false}, "not obeyed": {false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := writtest.NewWorld(t)
+			a := w.Join(t, storetest.SQLite(t), writtest.Domain, func(o *server.Options) { o.Config.S2S.DNSSEC = c.obeys })
+			cert, key := writtest.NewWorld(t).Certify(t, writtest.Abroad, nil)
+			b := w.Join(t, storetest.SQLite(t), writtest.Abroad, func(o *server.Options) { o.Config.TLS.Certificate, o.Config.TLS.Key = cert, key })
+			sum := sha256.Sum256(parse(t, cert)[0].RawSubjectPublicKeyInfo)
+			if !c.right {
+				sum[0]++
+			}
+			w.Bind(fmt.Sprintf("_%d._tcp.%s", peerPort(b), writtest.Abroad), locate.Key{Usage: 3, Selector: 1, Matching: 1, Data: sum[:]})
+			alice, bob := person(t, a, "alice"), person(t, b, "bob")
+			if c.obeys && c.right {
+				say(bob, alice.JID.String(), "there")
+				hears(t, alice, bob.JID.String(), "there")
+				return
+			}
+			ping(bob, writtest.Domain, "p")
+			refused(t, bob, "p", "wait", "remote-server-timeout")
+		})
+	}
+}

@@ -175,6 +175,9 @@ func (s *Server) Start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if len(s.c.Resolver) == 0 { // what the machine is told of names holds whole
+			d.Hosts("/etc/hosts")
+		}
 		s.locator.Resolver = d
 	}
 	s.mu.Lock()

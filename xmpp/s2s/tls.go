@@ -120,3 +120,34 @@ func (l *link) judge(certs []*x509.Certificate, domain jid.JID, t locate.Target,
 	}
 	return proves(certs, domain, l.srv.roots, now)
 }
+
+// named reports whether DNSSEC proves a certificate to be one of the servers of a domain: its key, or an authority of its own, stands in a TLSA record of
+// a place where the domain says that its server is (RFC 7673). So a server that no authority vouches for may connect, as it may be connected to. One that
+// an authority vouches for is not asked about: it may have another certificate as a client.
+func (s *Server) named(domain jid.JID, certs []*x509.Certificate) bool {
+	if len(certs) == 0 || s.policy.of(domain) == nothing {
+		return false
+	}
+	select { // a stranger must not make us ask the DNS without bounds
+	case s.asking <- struct{}{}:
+	default:
+		return false
+	}
+	defer func() { <-s.asking }()
+	ctx, cancel := context.WithTimeout(s.ctx, s.c.AuthTimeout.Std())
+	defer cancel()
+	targets, err := s.locator.Find(ctx, domain.ASCII())
+	if err != nil {
+		return false
+	}
+	for _, t := range targets {
+		_, keys, err := s.locator.Resolve(ctx, t)
+		if err != nil {
+			continue
+		}
+		if usable, err := dane(keys, certs, domain, t.Host, s.p.Clock.Now()); usable && err == nil {
+			return true
+		}
+	}
+	return false
+}
