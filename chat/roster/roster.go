@@ -86,6 +86,7 @@ type Roster struct {
 	Parts
 	c      Config
 	sharer Sharer
+	stop   func() // of what sends unanswered requests again
 
 	mu    sync.Mutex
 	held  map[*feature.Session][]*stanza.Stanza // pushes to sessions whose answer to a roster get is not sent yet
@@ -129,6 +130,8 @@ func (r *Roster) Feature() *feature.Feature {
 		},
 		Presence: r.presence,
 		After:    r.after,
+		Start:    r.start,
+		Stop:     r.end,
 		Session:  feature.SessionHooks{Close: r.forget, Back: r.back},
 	}
 }

@@ -193,6 +193,44 @@ func TestXEP0045_11_1_ServerThatIsGone(t *testing.T) {
 	}
 }
 
+// RFC 6121 §3.1.2: a request that somebody on another server has not answered is sent again, once a day; after the answer it is not.
+func TestRFC6121_3_1_2_Again(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := writtest.NewWorld(t)
+		fake := clock.NewFake(time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))
+		h := w.Join(t, db, writtest.Domain, writtest.Fake(fake))
+		const there = "stranger.example"
+		alice, stranger := person(t, h, "alice"), arrive(t, w, h, there)
+		alice.Write("<iq xmlns='jabber:client' type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>")
+		request := func() *xml.Element {
+			t.Helper()
+			for {
+				if e := next(t, stranger); e.Attr("type") == "subscribe" {
+					return e
+				}
+			}
+		}
+		for _, n := range []string{"x", "y"} {
+			alice.Write("<presence xmlns='jabber:client' type='subscribe' to='" + n + "@" + there + "'/>")
+			request()
+		}
+		fake.Advance(time.Hour)
+		for _, n := range []string{"x", "y"} {
+			if e := request(); e.Attr("to") != n+"@"+there || e.Attr("from") != alice.JID.Bare().String() || e.Attr("id") == "" {
+				t.Errorf("%s", e.AppendTo(nil, ""))
+			}
+		}
+		stranger.Write("<presence from='x@" + there + "' to='" + alice.JID.Bare().String() + "' type='subscribed'/>")
+		until(t, alice, "the answer", func(e *xml.Element) bool { return e.Attr("type") == "subscribed" })
+		fake.Advance(24 * time.Hour)
+		if e := request(); e.Attr("to") != "y@"+there {
+			t.Errorf("%s", e.AppendTo(nil, ""))
+		}
+		h.Stop()
+	})
+}
+
 // until passes over what comes before.
 func until(t *testing.T, c *writtest.Client, what string, fits func(*xml.Element) bool) {
 	t.Helper()
