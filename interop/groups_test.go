@@ -37,7 +37,7 @@ func (p chatPage) orders(line string) {
 	p.say(line)
 }
 
-// Two people with Converse.js, one of them with slixmpp too: a group and its settings, a bookmark that the other app hears of, an invitation, a message that a moderator
+// Two people with Converse.js, one of them with slixmpp too: a group, its settings and picture, a bookmark that the other app hears of, an invitation, a message that a moderator
 // takes away, a correction, the subject, a nickname, a kick.
 func TestConverseGroup(t *testing.T) {
 	t.Parallel()
@@ -59,6 +59,7 @@ func TestConverseGroup(t *testing.T) {
 	alice.opens("converse-muc-heading .configure-chatroom-button")
 	alice.Wait(`document.querySelector('.modal.show [name="muc#roomconfig_roomname"]')`)
 	alice.typed(`.modal.show [name="muc#roomconfig_roomname"]`, "The lawn")
+	alice.paints()
 	alice.sends()
 	alice.Wait(`document.querySelector("converse-muc-heading").innerText.includes("The lawn")`)
 
@@ -70,6 +71,7 @@ func TestConverseGroup(t *testing.T) {
 	bob.sends()
 	bob.Wait(`document.querySelector("converse-muc .chat-textarea")`)
 	bob.locked()
+	bob.Wait(`document.querySelector("converse-muc-heading image")`)
 	alice.Wait(`document.querySelector("converse-muc").model.occupants.models.some(o => o.get("nick") === "bob")`)
 
 	bob.say("a rude word")
@@ -116,11 +118,7 @@ func TestConverseAccount(t *testing.T) {
 	phone.await(event{"event": "ready"})
 
 	alice.opens(".show-profile")
-	alice.Eval(`(async () => {
-		const c = document.createElement("canvas"); c.width = c.height = 64; c.getContext("2d").fillRect(0, 0, 64, 64);
-		const d = new DataTransfer(); d.items.add(new File([await new Promise(r => c.toBlob(r, "image/png"))], "me.png", {type: "image/png"}));
-		const i = document.querySelector(".modal.show input[name=avatar_image]"); i.files = d.files; i.dispatchEvent(new Event("change", {bubbles: true}));
-	})()`, nil)
+	alice.paints()
 	alice.typed(".modal.show input[name=nickname]", "Alice L.")
 	alice.Eval(`document.querySelector(".modal.show .save-form").click()`, nil)
 	alice.Wait(`!document.querySelector(".modal.show") && document.querySelector(".show-profile image")`)
@@ -158,6 +156,15 @@ func TestConverseAccount(t *testing.T) {
 	if dir := os.Getenv("WRIT_SCREENSHOTS"); dir != "" {
 		alice.Screenshot(filepath.Join(dir, "account.png"))
 	}
+}
+
+// paints gives the window that is open a picture, as choosing a file would.
+func (p chatPage) paints() {
+	p.Eval(`(async () => {
+		const c = document.createElement("canvas"); c.width = c.height = 64; c.getContext("2d").fillRect(0, 0, 64, 64);
+		const d = new DataTransfer(); d.items.add(new File([await new Promise(r => c.toBlob(r, "image/png"))], "me.png", {type: "image/png"}));
+		const i = document.querySelector(".modal.show input[name=avatar_image]"); i.files = d.files; i.dispatchEvent(new Event("change", {bubbles: true}));
+	})()`, nil)
 }
 
 // runs runs a command of the list that is open, and waits for what it shows.
