@@ -42,6 +42,9 @@ func (s Schedule) writeDatum(b *bufio.Writer, d Datum, c Info) {
 		if f.Derived {
 			derived = " (derived)"
 		}
+		if f.Process != "" {
+			derived += " (a " + f.Process.Title() + " or more)"
+		}
 		fmt.Fprintf(b, "      %-14s %s%s\n", f.Name, f.Meaning, derived)
 	}
 }

@@ -88,3 +88,25 @@ func TestAPortInUseIsSaidWithItsName(t *testing.T) {
 		t.Errorf("it started with a wrong address: %v", err)
 	}
 }
+
+// The list that a house holds itself to, that its page shows and that its desk reads is the one that `writ describe records` prints.
+func TestThereIsOneSchedule(t *testing.T) {
+	t.Parallel()
+	h := house(t, storetest.SQLite(t))
+	told, err := server.Schedule(t.Context(), h.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held := h.Records.Schedule(); string(told.Canonical()) != string(held.Canonical()) || told.Version() != held.Version() {
+		t.Errorf("told %s, held %s", told.Version(), held.Version())
+	}
+	var text strings.Builder
+	if err := told.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{told.Version(), "sign-ins", "reached  by a subpoena or more", "The software, as the app told. (a court order or more)", "Never produced."} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is not in it:\n%s", want, &text)
+		}
+	}
+}
