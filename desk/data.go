@@ -58,25 +58,10 @@ func Data() []records.Datum {
 // sweep erases key, payloads, documents and messages of the cases that ended before a time. The events stay: they hold no personal
 // text, and without the key their commitments can no longer be opened.
 func sweep(ctx context.Context, tx *store.Tx, before time.Time, _ func(string) bool) (int64, error) {
-	rows, err := tx.Query(ctx, `SELECT c.id FROM desk_case c JOIN desk_key k ON k.case_id = c.id WHERE c.ended <> 0 AND c.ended < $1 ORDER BY c.id LIMIT 200`, store.Time(before))
-	if err != nil {
-		return 0, fmt.Errorf("desk: finding old cases: %w", err)
-	}
-	var ids []any
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			rows.Close()
-			return 0, fmt.Errorf("desk: finding old cases: %w", err)
-		}
-		ids = append(ids, id)
-	}
-	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("desk: finding old cases: %w", err)
-	}
-	rows.Close()
-	if len(ids) == 0 {
-		return 0, nil
+	ids, err := store.Column[any](ctx, tx, "desk: finding old cases",
+		`SELECT c.id FROM desk_case c JOIN desk_key k ON k.case_id = c.id WHERE c.ended <> 0 AND c.ended < $1 ORDER BY c.id LIMIT 200`, store.Time(before))
+	if err != nil || len(ids) == 0 {
+		return 0, err
 	}
 	in := store.In(1, len(ids))
 	for _, q := range []string{

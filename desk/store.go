@@ -43,33 +43,24 @@ func (d *Desk) key(ctx context.Context, r store.Reader, caseID string) (k caseKe
 
 // events reads the file of a case up to a time, zero: all of it. With a key the payloads are opened.
 func events(ctx context.Context, r store.Reader, caseID string, k *caseKey) ([]Event, error) {
-	rows, err := r.Query(ctx, `SELECT e.seq, e.at, e.kind, e.who, e.role, e.state, e.facts, e.sealed, p.body FROM desk_event e
-		LEFT JOIN desk_payload p ON p.case_id = e.case_id AND p.seq = e.seq WHERE e.case_id = $1 ORDER BY e.seq`, caseID)
-	if err != nil {
-		return nil, fmt.Errorf("desk: reading a case: %w", err)
-	}
-	defer rows.Close()
-	var out []Event
-	for rows.Next() {
+	return store.List(ctx, r, "desk: reading a case", func(row store.Scanner) (Event, error) {
 		e := Event{Case: caseID}
 		var at int64
-		var facts string
-		var body []byte
-		if err := rows.Scan(&e.Seq, &at, &e.Kind, &e.By, &e.Role, &e.To, &facts, &e.sealed, &body); err != nil {
-			return nil, fmt.Errorf("desk: reading a case: %w", err)
+		var facts, body []byte
+		err := row.Scan(&e.Seq, &at, &e.Kind, &e.By, &e.Role, &e.To, &facts, &e.sealed, &body)
+		if err != nil {
+			return e, err
 		}
 		e.At = store.FromTime(at)
-		if err := json.Unmarshal([]byte(facts), &e.Facts); err != nil {
-			return nil, fmt.Errorf("desk: reading event %d of %s: %w", e.Seq, caseID, err)
+		if err := json.Unmarshal(facts, &e.Facts); err != nil {
+			return e, fmt.Errorf("event %d of %s: %w", e.Seq, caseID, err)
 		}
 		if k != nil && len(e.sealed) > 0 {
-			if e.Detail, err = k.detail(e, body); err != nil {
-				return nil, err
-			}
+			e.Detail, err = k.detail(e, body)
 		}
-		out = append(out, e)
-	}
-	return out, rows.Err()
+		return e, err
+	}, `SELECT e.seq, e.at, e.kind, e.who, e.role, e.state, e.facts, e.sealed, p.body FROM desk_event e
+		LEFT JOIN desk_payload p ON p.case_id = e.case_id AND p.seq = e.seq WHERE e.case_id = $1 ORDER BY e.seq`, caseID)
 }
 
 // detail opens a payload, after checking that it is the one that the event names.

@@ -306,33 +306,27 @@ func (b *Book) Sign(ctx context.Context, by, id string, version int, role regist
 
 // versions lists the versions of an assessment, newest first, with their status.
 func versions(ctx context.Context, rd store.Reader, id string) ([]Assessment, error) {
-	rows, err := rd.Query(ctx, `SELECT version, document, hash, author, created FROM diligence_version WHERE id = $1 ORDER BY version DESC`, id)
-	if err != nil {
-		return nil, fmt.Errorf("diligence: reading: %w", err)
-	}
-	defer rows.Close()
-	var out []Assessment
-	for rows.Next() {
+	out, err := store.List(ctx, rd, "diligence: reading", func(row store.Scanner) (Assessment, error) {
 		a := Assessment{ID: id}
 		var doc string
 		var hash []byte
 		var created int64
-		if err := rows.Scan(&a.Version, &doc, &hash, &a.Author, &created); err != nil {
-			return nil, fmt.Errorf("diligence: reading: %w", err)
+		if err := row.Scan(&a.Version, &doc, &hash, &a.Author, &created); err != nil {
+			return a, err
 		}
 		var d struct{ Content Content }
 		if err := json.Unmarshal([]byte(doc), &d); err != nil {
-			return nil, fmt.Errorf("diligence: reading: %w", err)
+			return a, err
 		}
 		a.Hash = sha256.Sum256([]byte(doc))
 		if string(hash) != string(a.Hash[:]) {
-			return nil, fmt.Errorf("diligence: assessment %s version %d is not what was signed", id, a.Version)
+			return a, fmt.Errorf("assessment %s version %d is not what was signed", id, a.Version)
 		}
 		a.Content, a.Created = d.Content, store.FromTime(created)
-		out = append(out, a)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, fmt.Errorf("diligence: reading: %w", err)
+		return a, nil
+	}, `SELECT version, document, hash, author, created FROM diligence_version WHERE id = $1 ORDER BY version DESC`, id)
+	if err != nil {
+		return nil, err
 	}
 	active := false
 	for i := range out {

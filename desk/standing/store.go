@@ -53,32 +53,25 @@ func parse(doc string) (Record, error) {
 
 // read lists the records that meet a condition on the state, with their signatures, oldest first.
 func read(ctx context.Context, rd store.Reader, where string, args ...any) ([]Record, error) {
-	rows, err := rd.Query(ctx, `SELECT r.document, r.hash, r.drafted_by, r.created, s.in_force, s.ended, s.discarded
-		FROM standing_record r JOIN standing_state s ON s.record = r.id WHERE `+where+` ORDER BY r.created, r.id`, args...)
-	if err != nil {
-		return nil, fmt.Errorf("standing: reading records: %w", err)
-	}
-	defer rows.Close()
-	var out []Record
-	for rows.Next() {
+	out, err := store.List(ctx, rd, "standing: reading records", func(row store.Scanner) (r Record, err error) {
 		var doc, by string
 		var hash []byte
 		var created, force, ended, discarded int64
-		if err := rows.Scan(&doc, &hash, &by, &created, &force, &ended, &discarded); err != nil {
-			return nil, fmt.Errorf("standing: reading records: %w", err)
+		if err := row.Scan(&doc, &hash, &by, &created, &force, &ended, &discarded); err != nil {
+			return r, err
 		}
-		r, err := parse(doc)
-		if err != nil {
-			return nil, err
+		if r, err = parse(doc); err != nil {
+			return r, err
 		}
 		if !bytes.Equal(r.Hash[:], hash) {
-			return nil, fmt.Errorf("standing: record %s is not what was signed", r.ID)
+			return r, fmt.Errorf("record %s is not what was signed", r.ID)
 		}
 		r.DraftedBy, r.Created, r.InForce, r.Ended, r.Discarded = by, store.FromTime(created), store.FromTime(force), store.FromTime(ended), store.FromTime(discarded)
-		out = append(out, r)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, fmt.Errorf("standing: reading records: %w", err)
+		return r, nil
+	}, `SELECT r.document, r.hash, r.drafted_by, r.created, s.in_force, s.ended, s.discarded
+		FROM standing_record r JOIN standing_state s ON s.record = r.id WHERE `+where+` ORDER BY r.created, r.id`, args...)
+	if err != nil {
+		return nil, err
 	}
 	for i := range out {
 		if out[i].Signatures, err = signatures(ctx, rd, out[i].ID); err != nil {
