@@ -56,7 +56,9 @@ func addField(b *xml.Builder, name, kind, label string, choices [][2]string, val
 func (r *Room) configForm(b *xml.Builder) {
 	startForm(b, "form", "Configuration of "+r.jid.String(), nsConfig)
 	for _, f := range r.m.fields() {
-		addField(b, f.name, f.kind, f.label, f.choices, f.get(&r.options)...)
+		if !f.alias {
+			addField(b, f.name, f.kind, f.label, f.choices, f.get(&r.options)...)
+		}
 	}
 	var admins, owners []string
 	for _, j := range r.listed(func(u user) bool { return u.affiliation == Admin }) {

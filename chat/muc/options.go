@@ -74,6 +74,7 @@ func (m *MUC) check(o Options) error {
 type field struct {
 	name, kind, label string
 	choices           [][2]string
+	alias             bool // another name of the field before, taken from apps that know no better and not shown
 	get               func(o *Options) []string
 	set               func(o *Options, values []string) bool // false: not acceptable
 }
@@ -101,6 +102,13 @@ func truth(name, label string, at func(*Options) *bool) field {
 		}}
 }
 
+// also is another name for a yes or no of the form.
+func also(name string, at func(*Options) *bool) field {
+	f := truth(name, "", at)
+	f.alias = true
+	return f
+}
+
 func rolesField(name, label string, at func(*Options) *[]string) field {
 	return field{name: name, kind: "list-multi", label: label,
 		choices: [][2]string{{"Moderator", "moderator"}, {"Participant", "participant"}, {"Visitor", "visitor"}},
@@ -111,7 +119,7 @@ func rolesField(name, label string, at func(*Options) *[]string) field {
 		}}
 }
 
-// fields are what an owner can set, in the order of the form. Two names may set the same: apps send the one they know.
+// fields are what an owner can set, in the order of the form. Two names may set the same: apps send the one they know; the form shows one.
 func (m *MUC) fields() []field {
 	return []field{
 		text("muc#roomconfig_roomname", "text-single", "Name of the room", func(o *Options) *string { return &o.Name }, 256),
@@ -167,8 +175,8 @@ func (m *MUC) fields() []field {
 		truth("muc#roomconfig_allowregister", "People may ask to become members", func(o *Options) *bool { return &o.Register }),
 		truth(fieldLock, "Who has a nickname of their own here uses no other", func(o *Options) *bool { return &o.LockNicks }),
 		truth("muc#roomconfig_enablearchiving", "Messages are kept in the room's archive", func(o *Options) *bool { return &o.Archive }),
-		truth("mam", "Messages are kept in the room's archive", func(o *Options) *bool { return &o.Archive }),
-		truth("muc#roomconfig_enablelogging", "Messages are kept in the room's archive", func(o *Options) *bool { return &o.Archive }),
+		also("mam", func(o *Options) *bool { return &o.Archive }),
+		also("muc#roomconfig_enablelogging", func(o *Options) *bool { return &o.Archive }),
 		{name: "muc#roomconfig_historylength", kind: "text-single", label: "Messages sent at entering",
 			get: func(o *Options) []string { return []string{strconv.Itoa(o.History)} },
 			set: func(o *Options, v []string) bool {
@@ -201,7 +209,7 @@ func (m *MUC) apply(o Options, sent map[string][]string) (Options, error) {
 		if !f.set(&o, v) {
 			return o, stanza.NotAcceptable("the value of " + f.name + " cannot be")
 		}
-		if (f.name == "mam" || f.name == "muc#roomconfig_enablelogging") && one(v) == bit(before.Archive) && was != bit(before.Archive) {
+		if f.alias && one(v) == bit(before.Archive) && was != bit(before.Archive) {
 			o.Archive = was == "1" // three names for one thing: what differs from before is what was meant
 		}
 	}
