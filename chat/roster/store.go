@@ -154,22 +154,6 @@ func (r *Roster) Knows(ctx context.Context, account, other jid.JID) (bool, error
 	return i.Listed || i.State.Has(From), err
 }
 
-// InGroup reports whether the contact is in one of the account's roster groups (XEP-0060 §4.5, access model roster).
-func (r *Roster) InGroup(ctx context.Context, account, contact jid.JID, groups []string) (bool, error) {
-	i, err := r.Item(ctx, r.DB, account, contact)
-	if err != nil || !i.Listed {
-		return false, err
-	}
-	for _, g := range i.Groups {
-		for _, want := range groups {
-			if g == want {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
-}
-
 // Watchers are the bare JIDs that see the account's presence (subscription from or both).
 func (r *Roster) Watchers(ctx context.Context, account jid.JID) ([]jid.JID, error) {
 	return r.list(ctx, `SELECT contact FROM roster_item WHERE account = $1 AND state & $2 <> 0 ORDER BY contact`, account.String(), int64(From))
