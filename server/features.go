@@ -50,6 +50,7 @@ func (h *House) chatRooms() []*feature.Feature {
 	h.Rooms = muc.New(h.Config.Rooms, muc.Parts{DB: h.DB, Router: h.Router, Clock: h.Clock, Log: h.Log, Archive: kept, Pages: pages, Encryption: secret,
 		Cards: cards, Blocker: blocks, Keep: h.Config.roomArchive()})
 	h.forget = func(account jid.JID) {
+		contacts.Parted()
 		blocks.Forget()
 		kept.Forget(account)
 		h.Rooms.Forget(account)

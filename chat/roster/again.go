@@ -20,12 +20,16 @@ const (
 )
 
 func (r *Roster) start(context.Context) error {
-	r.stop = clock.Repeat(context.Background(), r.Clock, againFirst, func(ctx context.Context) time.Duration {
+	again := clock.Repeat(context.Background(), r.Clock, againFirst, func(ctx context.Context) time.Duration {
 		if err := r.again(ctx); err != nil {
 			r.Log.Error("sending unanswered requests again", "err", err)
 		}
 		return againEvery
 	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); r.leaving(ctx) }()
+	r.stop = func() { again(); cancel(); <-done }
 	return nil
 }
 

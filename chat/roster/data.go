@@ -37,22 +37,6 @@ func (r *Roster) contacts() records.Datum {
 				return emit(contact, name, groups, s.Subscription(), s.Has(Out), s.Has(Approved), s.Has(In))
 			}, `SELECT contact, name, groups, state FROM roster_item WHERE account = $1 ORDER BY contact`, o.Account())
 		},
-		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
-			// Others who list the account get a new version, as after a removal of their own.
-			if _, err := tx.Exec(ctx, `UPDATE roster_version SET ver = ver + 1, removed = ver + 1
-				WHERE account IN (SELECT account FROM roster_item WHERE contact = $1 AND listed)`, account); err != nil {
-				return err
-			}
-			for _, text := range []string{
-				`DELETE FROM roster_item WHERE account = $1`,
-				`DELETE FROM roster_item WHERE contact = $1`,
-				`DELETE FROM roster_version WHERE account = $1`,
-			} {
-				if _, err := tx.Exec(ctx, text, account); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		Erase: r.part,
 	}
 }

@@ -86,7 +86,8 @@ type Roster struct {
 	Parts
 	c      Config
 	sharer Sharer
-	stop   func() // of what sends unanswered requests again
+	stop   func()        // of what it does by itself: unanswered requests again, farewells
+	gone   chan struct{} // an account of this process is
 
 	mu    sync.Mutex
 	held  map[*feature.Session][]*stanza.Stanza // pushes to sessions whose answer to a roster get is not sent yet
@@ -102,7 +103,7 @@ func New(c Config, p Parts) *Roster {
 		c.MaxRequests = 200
 	}
 	p.Log = p.Log.With("room", "roster")
-	return &Roster{Parts: p, c: c, held: map[*feature.Session][]*stanza.Stanza{}, asked: map[*feature.Session]struct{}{}}
+	return &Roster{Parts: p, c: c, gone: make(chan struct{}, 1), held: map[*feature.Session][]*stanza.Stanza{}, asked: map[*feature.Session]struct{}{}}
 }
 
 // Share tells the room who sends presence: presence needs the roster first.
@@ -114,7 +115,7 @@ func (r *Roster) Feature() *feature.Feature {
 		Name:   "roster",
 		Specs:  []string{"RFC 6121", "XEP-0379"},
 		Schema: schema,
-		Data:   []records.Datum{r.contacts()},
+		Data:   []records.Datum{r.contacts(), farewellRows()},
 		Disco: feature.Disco{
 			Account: []string{Space},
 			Stream: []string{
