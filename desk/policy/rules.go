@@ -172,6 +172,19 @@ func (r Rules) check() error {
 	return nil
 }
 
+// Cites gives the citations of a row's sources, in order; the page of rules shows them.
+func (r Rules) Cites(x Rule) []string {
+	var out []string
+	for _, id := range x.Sources {
+		for _, s := range r.Sources {
+			if s.ID == id {
+				out = append(out, s.Cite)
+			}
+		}
+	}
+	return out
+}
+
 // Rule gives the row with an id.
 func (r Rules) Rule(id string) (Rule, bool) {
 	for _, x := range r.Rules {
