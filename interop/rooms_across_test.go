@@ -18,7 +18,7 @@ const (
 	sealedText = "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='27183'><key rid='1234567890' prekey='true'>MwohBd==</key><iv>A1b2C3d4E5f6A1b2</iv></header><payload>c2VjcmV0</payload></encrypted>"
 )
 
-// codes are the status codes of a presence of a room (XEP-0045 §15.6).
+// codes are the status codes of a presence of a room (XEP-0045 has a registry of them).
 func codes(e *xml.Element) (out []string) {
 	for _, s := range e.Child(nsUser, "x").All(nsUser, "status") {
 		out = append(out, s.Attr("code"))

@@ -57,7 +57,7 @@ func New(router feature.Router, contacts feature.Contacts, known func(context.Co
 		},
 		IQ: []feature.IQ{
 			{Type: stanza.Get, Space: InfoNS, Local: "query", At: feature.AtDomain | feature.AtOwn | feature.AtAccount, Handle: d.info},
-			{Type: stanza.Get, Space: ItemsNS, Local: "query", At: feature.AtDomain | feature.AtOwn | feature.AtAccount, Handle: d.list},
+			{Type: stanza.Get, Space: ItemsNS, Local: "query", At: feature.AtDomain | feature.AtOwn | feature.AtAccount, Handle: d.list, Nobody: none},
 		},
 		Presence: d.presence,
 	}
@@ -134,18 +134,25 @@ func (d *Disco) node(ctx context.Context, r *feature.Request, node string) (*fea
 	return nil, stanza.ItemNotFound("there is no such node")
 }
 
+// none is the empty list that strangers get, and who asks an account that does not exist (XEP-0030 §8, rule 2).
+func none(r *feature.Request) feature.Reply {
+	var b xml.Builder
+	b.Empty(ItemsNS, "query", "node", r.Payload.Attr("node"))
+	return feature.Reply{Payload: b.Bytes()}
+}
+
 // list answers disco#items (XEP-0030 §4.1).
 func (d *Disco) list(ctx context.Context, r *feature.Request) (feature.Reply, error) {
 	ok, err := d.allowed(ctx, r)
 	if err != nil {
 		return feature.Reply{}, err
 	}
+	if !ok {
+		return none(r), nil
+	}
 	node := r.Payload.Attr("node")
 	var b xml.Builder
 	b.Start(ItemsNS, "query", "node", node)
-	if !ok {
-		return feature.Reply{Payload: b.Bytes()}, nil // XEP-0030 §8, rule 2
-	}
 	var missing error // a room that knows no such node says so, and another may know it: the list of commands stands beside PEP nodes
 	found := node == ""
 	for _, f := range d.items {

@@ -81,7 +81,7 @@ type field struct {
 
 const nsConfig = NS + "#roomconfig"
 
-// fieldLock is a field of our own: the registry of XEP-0045 has none for nicknames that are locked (XEP-0068 §3.4 says how such are named).
+// fieldLock is a field of our own: the registry of XEP-0045 has none for nicknames that are locked (XEP-0068 says how such are named).
 const fieldLock = "{urn:writ:muc}lock_nicknames"
 
 func text(name, kind, label string, at func(*Options) *string, most int) field {

@@ -99,6 +99,10 @@ type IQ struct {
 	Local  string
 	At     Place
 	Handle func(ctx context.Context, r *Request) (Reply, error) // a *stanza.Error is answered as such; any other error is ours: internal-server-error
+
+	// Nobody is what an account that does not exist answers, if that is no service-unavailable: who is blocked gets it too, and cannot tell the
+	// one from the other.
+	Nobody func(r *Request) Reply
 }
 
 // Request is an IQ to be answered. The session that sent it takes no further stanza until it is answered (a set is a barrier).

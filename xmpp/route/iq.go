@@ -94,21 +94,26 @@ func (r *Router) placeOf(e *feature.Envelope) feature.Place {
 // dispatch finds the row and runs it.
 func (r *Router) dispatch(ctx context.Context, e *feature.Envelope, q *feature.Request) (reply feature.Reply, err error) {
 	defer r.guard("answering an iq", &err)
+	c := q.Stanza.Children()[0]
+	row, known := r.table[iqKey{q.Stanza.Type, c.Space, c.Local, q.Place}]
+	if known {
+		q.Payload = q.Stanza.Tree(c)
+	}
 	if q.Place == feature.AtAccount {
 		if err := r.screen(ctx, e); err != nil {
 			if errors.Is(err, feature.Drop) {
 				err = stanza.ServiceUnavailable("") // a request is always answered
 			}
+			if row.Nobody != nil && errors.Is(err, stanza.ServiceUnavailable("")) {
+				return row.Nobody(q), nil
+			}
 			return feature.Reply{}, err
 		}
 	}
-	c := q.Stanza.Children()[0]
-	handle := r.table[iqKey{q.Stanza.Type, c.Space, c.Local, q.Place}]
-	if handle == nil {
+	if !known {
 		return feature.Reply{}, stanza.ServiceUnavailable("")
 	}
-	q.Payload = q.Stanza.Tree(c)
-	return handle(ctx, q)
+	return row.Handle(ctx, q)
 }
 
 // asks are the questions that the server asked of its clients.

@@ -64,7 +64,7 @@ type Router struct {
 	features []*feature.Feature
 	hosts    map[string]*feature.Host // by domain
 	rooms    stages
-	table    map[iqKey]func(context.Context, *feature.Request) (feature.Reply, error)
+	table    map[iqKey]feature.IQ
 
 	sessions [shards]shard
 	landed   landing
@@ -111,7 +111,7 @@ func New(c Config) *Router {
 	}
 	r := &Router{c: c, log: c.Log.With("room", "route"), ctx: context.Background(), m: newMetrics(c.Metrics)}
 	r.hosts = map[string]*feature.Host{}
-	r.table = map[iqKey]func(context.Context, *feature.Request) (feature.Reply, error){}
+	r.table = map[iqKey]feature.IQ{}
 	r.asks.open = map[askKey]*ask{}
 	r.landed.router = r
 	for i := range r.sessions {
@@ -147,7 +147,7 @@ func (r *Router) Use(features []*feature.Feature) error {
 					return fmt.Errorf("route: %s and %s both answer iq %s {%s}%s at place %d", o, f.Name, q.Type, q.Space, q.Local, p)
 				}
 				owner[k] = f.Name
-				r.table[k] = q.Handle
+				r.table[k] = q
 			}
 		}
 		r.rooms.add(f)
