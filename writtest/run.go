@@ -250,11 +250,11 @@ func (r *run) step(st statement) error {
 		p.Client = nil
 		return err
 	case "drops":
-		full := p.JID
+		full, err := jid.Parse(r.vars[p.name]) // also of a session that it has resumed by hand
 		p.Drop()
 		p.Client = nil
 		r.left(p, full)
-		return nil
+		return err
 	}
 	return r.closed(p, st.rest)
 }
