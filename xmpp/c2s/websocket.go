@@ -166,10 +166,17 @@ func (c *conn) readMessage() (time.Duration, error) {
 		return 0, errClosed{errors.New("c2s: text that is not UTF-8")}
 	}
 	pause := c.take(p)
-	if c.auth == nil && c.phase != finished {
+	if c.admitted() {
 		c.ws.ws.SetReadLimit(int64(c.srv.c.MaxStanza) + 1)
 	}
 	return pause, nil
+}
+
+// admitted reports whether the client has signed in, and its stream goes on.
+func (c *conn) admitted() bool {
+	c.own.Lock()
+	defer c.own.Unlock()
+	return c.auth == nil && c.phase != finished
 }
 
 // errClosed is final, whatever the library's error says of itself.
