@@ -76,8 +76,6 @@ func endings() records.Datum {
 			Purpose:   "So that the running server ends the sessions; a row is taken within seconds, and lasts an hour at most.",
 			Retention: schedule.Expiry, Process: schedule.Never, Never: schedule.Credentials.Info().Never,
 		},
-		Sweep: func(ctx context.Context, tx *store.Tx, before time.Time, _ func(string) bool) (int64, error) {
-			return tx.Exec(ctx, `DELETE FROM account_ended WHERE at < $1`, store.Time(before.Add(-time.Hour)))
-		},
+		Sweep: records.SweepOlder("account_ended", time.Hour),
 	}
 }

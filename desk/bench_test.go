@@ -18,9 +18,7 @@ var benchCases = flag.Int("count.cases", 200, "cases of ten events each that Ben
 
 // BenchmarkCount is Received, which the report's closing asks first: every event of the period is read and folded, every key unwrapped.
 func BenchmarkCount(b *testing.B) {
-	for name, db := range map[string]func(testing.TB) *store.DB{"sqlite": storetest.SQLite, "postgresql": storetest.PostgreSQL} {
-		b.Run(fmt.Sprintf("%s/events=%d", name, 10**benchCases), func(b *testing.B) { benchCount(b, db(b)) })
-	}
+	storetest.Bench(b, fmt.Sprintf("events=%d", 10**benchCases), benchCount)
 }
 
 func benchCount(b *testing.B, db *store.DB) {

@@ -182,11 +182,7 @@ func (d *Desk) Download(ctx context.Context, by Actor, caseID string) (Download,
 
 // Inspect gives the people who sign the package's bytes, so that they see what they release.
 func (d *Desk) Inspect(ctx context.Context, by Actor, caseID string) ([]byte, error) {
-	c, k, _, err := d.open(ctx, by, caseID)
-	if err != nil {
-		return nil, err
-	}
-	who, err := d.actor(ctx, d.d.DB, by, d.d.Clock.Now())
+	who, c, k, _, err := d.open(ctx, by, caseID)
 	if err != nil {
 		return nil, err
 	}

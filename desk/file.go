@@ -221,7 +221,7 @@ func receiptFile(k caseKey, first Event, promise []byte) verify.Receipt {
 
 // Receipt gives the receipt of a case again, with the proof once the log has published it. Officers see their own.
 func (d *Desk) Receipt(ctx context.Context, by Actor, caseID string) (verify.Receipt, error) {
-	c, k, es, err := d.open(ctx, by, caseID)
+	_, c, k, es, err := d.open(ctx, by, caseID)
 	if err != nil {
 		return verify.Receipt{}, err
 	}

@@ -48,20 +48,18 @@ func (c Case) as(a Actor) Case {
 	return o
 }
 
-// open reads a case with its key and events, if the actor may see it.
-func (d *Desk) open(ctx context.Context, by Actor, id string) (Case, caseKey, []Event, error) {
-	who, err := d.actor(ctx, d.d.DB, by, d.d.Clock.Now())
+// open reads a case with its key and events, if the actor may see it. who is the actor with the roles of now.
+func (d *Desk) open(ctx context.Context, by Actor, id string) (who Actor, c Case, k caseKey, es []Event, err error) {
+	if who, err = d.actor(ctx, d.d.DB, by, d.d.Clock.Now()); err == nil {
+		c, k, es, err = d.load(ctx, d.d.DB, id)
+	}
+	if err == nil && !c.sees(who) {
+		err = ErrNotFound
+	}
 	if err != nil {
-		return Case{}, caseKey{}, nil, err
+		return Actor{}, Case{}, caseKey{}, nil, err
 	}
-	c, k, es, err := d.load(ctx, d.d.DB, id)
-	if err != nil {
-		return Case{}, k, nil, err
-	}
-	if !c.sees(who) {
-		return Case{}, caseKey{}, nil, ErrNotFound
-	}
-	return c, k, es, nil
+	return who, c, k, es, nil
 }
 
 // Case is one case as the actor may see it. ErrNotFound if it is unknown or not for them.
@@ -75,11 +73,7 @@ func (d *Desk) Case(ctx context.Context, by Actor, id string) (Case, error) {
 
 // shown is open, and whoever of the staff is shown what it opens is written down first.
 func (d *Desk) shown(ctx context.Context, by Actor, id, document string) (Actor, Case, caseKey, []Event, error) {
-	c, k, es, err := d.open(ctx, by, id)
-	if err != nil {
-		return Actor{}, Case{}, caseKey{}, nil, err
-	}
-	who, err := d.actor(ctx, d.d.DB, by, d.d.Clock.Now())
+	who, c, k, es, err := d.open(ctx, by, id)
 	if err == nil {
 		err = d.look(ctx, who, id, document)
 	}
@@ -91,7 +85,7 @@ func (d *Desk) shown(ctx context.Context, by Actor, id, document string) (Actor,
 
 // Sees reports whether the actor may see a case. It shows nothing of it and writes nothing down.
 func (d *Desk) Sees(ctx context.Context, by Actor, id string) bool {
-	_, _, _, err := d.open(ctx, by, id)
+	_, _, _, _, err := d.open(ctx, by, id)
 	return err == nil
 }
 
@@ -158,12 +152,7 @@ var titles = map[string]string{
 // Actions says what is on offer to the actor on this case, now. Pages and API show only these; Do asks the same questions again in
 // its transaction. The case is read anew: what the caller holds may be old.
 func (d *Desk) Actions(ctx context.Context, by Actor, id string) ([]Offer, error) {
-	now := d.d.Clock.Now()
-	who, err := d.actor(ctx, d.d.DB, by, now)
-	if err != nil {
-		return nil, err
-	}
-	c, _, _, err := d.open(ctx, by, id)
+	who, c, _, _, err := d.open(ctx, by, id)
 	if err != nil {
 		return nil, err
 	}

@@ -28,17 +28,6 @@ type foreign struct {
 	kill          func()
 }
 
-// freePort is a port that was free a moment ago.
-func freePort(t *testing.T) uint16 {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort().Port()
-}
-
 // open makes a folder that the server's own user may use.
 func openFolder(t *testing.T, user string) string {
 	t.Helper()
@@ -129,7 +118,7 @@ func prosody(t *testing.T, w *writtest.World, resolver string) *foreign {
 		past: "<field var='muc#roomconfig_historylength'><value>20</value></field><field var='muc#roomconfig_enablearchiving'><value>1</value></field>"}
 	dir := openFolder(t, "prosody")
 	f.certify(t, w, dir)
-	c2s, s2s := freePort(t), freePort(t)
+	c2s, s2s := writtest.FreePort(t), writtest.FreePort(t)
 	f.c2s = fmt.Sprintf("127.0.0.1:%d", c2s)
 	_, port, _ := net.SplitHostPort(resolver)
 	// The resolver of prosody knows only port 53.
@@ -184,7 +173,7 @@ func ejabberd(t *testing.T, w *writtest.World, resolver string) *foreign {
 	f := &foreign{domain: "ejabberd.example", rooms: "rooms.ejabberd.example"}
 	dir := openFolder(t, "ejabberd")
 	f.certify(t, w, dir)
-	c2s, s2s := freePort(t), freePort(t)
+	c2s, s2s := writtest.FreePort(t), writtest.FreePort(t)
 	f.c2s = fmt.Sprintf("127.0.0.1:%d", c2s)
 	_, port, _ := net.SplitHostPort(resolver)
 	must(t, os.WriteFile(filepath.Join(dir, "inetrc"), []byte("{lookup,[file,dns]}.\n{resolv_conf,\"\"}.\n{hosts_file,\"\"}.\n{host,{127,0,0,1},[\"localhost\"]}.\n{nameserver,{127,0,0,1},"+port+"}.\n"), 0o644))

@@ -29,9 +29,7 @@ func (c *count) Row([]any) error                                     { *c++; ret
 func (c *count) End(int64) error                                     { return nil }
 
 func BenchmarkExtract(b *testing.B) {
-	for name, db := range map[string]func(testing.TB) *store.DB{"sqlite": storetest.SQLite, "postgresql": storetest.PostgreSQL} {
-		b.Run(fmt.Sprintf("%s/own=%d/all=%d", name, *benchOwn, *benchAll), func(b *testing.B) { benchExtract(b, db(b)) })
-	}
+	storetest.Bench(b, fmt.Sprintf("own=%d/all=%d", *benchOwn, *benchAll), benchExtract)
 }
 
 func benchExtract(b *testing.B, db *store.DB) {

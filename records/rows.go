@@ -33,6 +33,15 @@ func SweepRows(c schedule.Category, table, timeColumn string, accountColumns ...
 	}
 }
 
+// SweepOlder makes the Sweep of a table whose rows last a fixed time from their "at" (store.Time), whoever is held.
+func SweepOlder(table string, lasts time.Duration) func(context.Context, *store.Tx, time.Time, func(string) bool) (int64, error) {
+	mustIdentify(table, nil)
+	text := `DELETE FROM ` + table + ` WHERE at < $1`
+	return func(ctx context.Context, tx *store.Tx, before time.Time, _ func(string) bool) (int64, error) {
+		return tx.Exec(ctx, text, store.Time(before.Add(-lasts)))
+	}
+}
+
 // EraseRows makes the Erase of a table with one or more columns that name accounts: every row that names the account goes, except
 // those that are held for the category on behalf of another account that they name.
 func EraseRows(c schedule.Category, table string, accountColumns ...string) func(context.Context, *store.Tx, string) error {

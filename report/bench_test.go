@@ -18,9 +18,7 @@ import (
 var benchCases = flag.Int("report.cases", 200, "requests in the half-year of BenchmarkReport")
 
 func BenchmarkReport(b *testing.B) {
-	for name, db := range map[string]func(testing.TB) *store.DB{"sqlite": storetest.SQLite, "postgresql": storetest.PostgreSQL} {
-		b.Run(fmt.Sprintf("%s/cases=%d", name, *benchCases), func(b *testing.B) { benchReport(b, db(b)) })
-	}
+	storetest.Bench(b, fmt.Sprintf("cases=%d", *benchCases), benchReport)
 }
 
 func benchReport(b *testing.B, db *store.DB) {

@@ -19,9 +19,7 @@ var benchAccounts = flag.Int("start.accounts", 2_000, "accounts of the house tha
 // BenchmarkStart is from composing the house to serving: what `writ serve` does between its call and “ready”. Each account has its
 // verifiers, a device, two contacts, a time when it was last seen and a sign-in.
 func BenchmarkStart(b *testing.B) {
-	for name, db := range map[string]func(testing.TB) *store.DB{"sqlite": storetest.SQLite, "postgresql": storetest.PostgreSQL} {
-		b.Run(fmt.Sprintf("%s/accounts=%d", name, *benchAccounts), func(b *testing.B) { benchStart(b, db(b)) })
-	}
+	storetest.Bench(b, fmt.Sprintf("accounts=%d", *benchAccounts), benchStart)
 }
 
 func benchStart(b *testing.B, db *store.DB) {

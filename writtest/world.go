@@ -147,6 +147,17 @@ func (w *World) Enter(h *House) {
 // deaf is a port of this machine that no test listens on: below those that the system gives away.
 const deaf = 5299
 
+// FreePort is a TCP port of this machine at which nothing listens: it was free a moment ago.
+func FreePort(t testing.TB) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return port(l.Addr())
+}
+
 func port(a net.Addr) uint16 { return a.(*net.TCPAddr).AddrPort().Port() }
 
 // Point sets the SRV records of a name; without any the name has none.

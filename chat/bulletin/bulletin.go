@@ -252,13 +252,8 @@ func (b *Bulletin) data() []records.Datum {
 			Purpose:   "So that no message of the server is sent twice; a row lasts 30 days.",
 			Retention: schedule.Expiry, Process: schedule.Never, Never: "It is the house's own work, not a record of a person's use of the service.",
 		},
-		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
-			_, err := tx.Exec(ctx, `DELETE FROM bulletin_sent WHERE account = $1`, account)
-			return err
-		},
-		Sweep: func(ctx context.Context, tx *store.Tx, before time.Time, _ func(string) bool) (int64, error) {
-			return tx.Exec(ctx, `DELETE FROM bulletin_sent WHERE at < $1`, store.Time(before.Add(-keep)))
-		},
+		Erase: records.EraseRows(schedule.CaseFiles, "bulletin_sent", "account"),
+		Sweep: records.SweepOlder("bulletin_sent", keep),
 	}}
 }
 

@@ -138,6 +138,9 @@ func (r *Room) registered(me jid.JID, nick string) {
 
 // settle gives everyone whose nickname is locked that nickname, where nobody else is using it.
 func (r *Room) settle() {
+	if !r.options.LockNicks {
+		return
+	}
 	for _, o := range append([]*Occupant(nil), r.order...) {
 		own := r.lockedNick(o.user)
 		if taken := r.nicks[foldNick(own)]; own != "" && (taken == nil || taken.user == o.user) {

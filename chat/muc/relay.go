@@ -80,9 +80,8 @@ func (r *Room) pass(e *feature.Envelope, s *seat, o *Occupant, account bool) {
 		to = o.user
 	}
 	st := e.Stanza.WithHead(s.occupant.jid, to, id, e.Stanza.Type)
-	name := r.name
 	q.timer = r.m.Clock.AfterFunc(relayTimeout, func() {
-		r.m.post(name, job{do: func(r *Room) { r.unanswered(id, stanza.RemoteServerTimeout("")) }})
+		r.later(func(r *Room) { r.unanswered(id, stanza.RemoteServerTimeout("")) })
 	})
 	if account {
 		r.m.send(context.Background(), st)

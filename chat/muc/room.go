@@ -153,15 +153,17 @@ func (r *Room) tidings() {
 		return
 	}
 	r.tells = true
-	m, name := r.m, r.name
-	time.AfterFunc(wait, func() {
-		m.mu.Lock()
-		there := m.rooms[name] == r
-		m.mu.Unlock()
-		if there { // a room that is forgotten had nobody to tell
-			m.post(name, job{do: func(r *Room) { r.tells = false }})
-		}
-	})
+	time.AfterFunc(wait, func() { r.later(func(r *Room) { r.tells = false }) })
+}
+
+// later has the room do something of its own; a timer calls it. A room that was forgotten meanwhile has nobody left to do it for.
+func (r *Room) later(do func(*Room)) {
+	r.m.mu.Lock()
+	there := r.m.rooms[r.name] == r
+	r.m.mu.Unlock()
+	if there {
+		r.m.post(r.name, job{do: do})
+	}
 }
 
 // safely keeps a fault in one job from the others: it is logged, answered and done.

@@ -22,8 +22,7 @@ func (r *Room) watch() {
 		return
 	}
 	r.watching = true
-	name := r.name
-	r.m.Clock.AfterFunc(lookEvery, func() { r.m.post(name, job{do: (*Room).look}) })
+	r.m.Clock.AfterFunc(lookEvery, func() { r.later((*Room).look) })
 }
 
 // hear notes that something came from a session of another server.

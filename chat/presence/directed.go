@@ -62,31 +62,26 @@ func (p *Presence) back(_ context.Context, s *feature.Session, note []byte) {
 }
 
 // sentTo reports whether the session of a full JID has sent directed presence to an address or its account.
-func (p *Presence) sentTo(full, other jid.JID) bool {
+func (p *Presence) sentTo(full, other jid.JID) bool { return p.toldBy(p.session(full), other) }
+
+// session is the session of a full JID, nil if there is none.
+func (p *Presence) session(full jid.JID) *feature.Session {
 	for _, s := range p.Router.Sessions(full) {
 		if s.JID == full {
-			return p.toldBy(s, other)
+			return s
 		}
 	}
-	return false
+	return nil
 }
 
 // In reports whether the session of a full JID has entered a room: it has sent directed presence to an occupant's address there, and not taken it
 // back (XEP-0045 §7.2, §7.14).
 func (p *Presence) In(full, room jid.JID) bool {
-	for _, s := range p.Router.Sessions(full) {
-		if s.JID == full {
-			return p.seatOf(s, room.Bare())
-		}
-	}
-	return false
-}
-
-func (p *Presence) seatOf(s *feature.Session, room jid.JID) bool {
+	s := p.session(full)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for j := range p.directed[s] {
-		if !j.IsBare() && j.Bare() == room {
+		if !j.IsBare() && j.Bare() == room.Bare() {
 			return true
 		}
 	}

@@ -87,10 +87,13 @@ func (r *Roster) farewells(ctx context.Context) error {
 		}, `DELETE FROM roster_farewell RETURNING account, contact, state, listed`)
 		return err
 	})
+	if err != nil {
+		return err // they are there still
+	}
 	for _, f := range list {
 		r.bid(ctx, f)
 	}
-	return err
+	return nil
 }
 
 // bid tells one contact: unavailable before unsubscribed (RFC 6121 §3.2.2).
@@ -136,12 +139,7 @@ func farewellRows() records.Datum {
 			Purpose:   "So that contacts are told that the account is gone; a row is taken within seconds, and lasts an hour at most.",
 			Retention: schedule.Expiry, Process: schedule.Never, Never: "The account is erased, and the row is gone when its contacts are told.",
 		},
-		Erase: func(ctx context.Context, tx *store.Tx, account string) error {
-			_, err := tx.Exec(ctx, `DELETE FROM roster_farewell WHERE contact = $1`, account)
-			return err
-		},
-		Sweep: func(ctx context.Context, tx *store.Tx, before time.Time, _ func(string) bool) (int64, error) {
-			return tx.Exec(ctx, `DELETE FROM roster_farewell WHERE at < $1`, store.Time(before.Add(-time.Hour)))
-		},
+		Erase: records.EraseRows(schedule.Contacts, "roster_farewell", "contact"),
+		Sweep: records.SweepOlder("roster_farewell", time.Hour),
 	}
 }

@@ -31,6 +31,12 @@ func Each(t *testing.T, f func(t *testing.T, db *store.DB)) {
 	})
 }
 
+// Bench runs a benchmark as two, ENGINE/name, as Each runs a test.
+func Bench(b *testing.B, name string, f func(b *testing.B, db *store.DB)) {
+	b.Run("sqlite/"+name, func(b *testing.B) { f(b, SQLite(b)) })
+	b.Run("postgresql/"+name, func(b *testing.B) { f(b, PostgreSQL(b)) })
+}
+
 // SQLite opens an empty database in a folder of the test's own.
 func SQLite(t testing.TB) *store.DB {
 	t.Helper()

@@ -24,9 +24,10 @@ type menus struct {
 
 // menuKey is all that a list depends on beside the configuration.
 type menuKey struct {
-	framed, secure, bound, managed bool
-	mechanisms, bindings, tokens   string
-	newcomers                      string
+	framed, secure               bool
+	admitted, bound, managed     bool // it has signed in, has a resource, has stream management
+	mechanisms, bindings, tokens string
+	newcomers                    string
 }
 
 // maxMenus bounds the lists that are kept; there are as many as kinds of accounts and connections.
@@ -56,7 +57,7 @@ func (c *conn) features() []byte {
 	k := menuKey{framed: c.ws != nil, secure: c.secure()}
 	switch {
 	case c.auth == nil:
-		k.bound = true
+		k.admitted = true
 		return s.menus.get(k, func() *menu { return k.ready(s.bindFeatures()...) }).features
 	case !k.secure && !s.c.InsecureLogin:
 		return s.menus.get(k, func() *menu { return k.ready("<starttls xmlns='" + stream.TLS + "'><required/></starttls>") }).features
@@ -77,7 +78,7 @@ func (c *conn) features() []byte {
 
 // boundMenu is what is left to be offered to a client that has bound a resource.
 func (c *conn) boundMenu(managed bool) []byte {
-	k := menuKey{framed: c.ws != nil, secure: true, bound: true, managed: managed, mechanisms: "bound"}
+	k := menuKey{framed: c.ws != nil, secure: true, admitted: true, bound: true, managed: managed}
 	return c.srv.menus.get(k, func() *menu { return k.ready(c.srv.boundFeatures(managed)...) }).features
 }
 

@@ -74,17 +74,6 @@ func answered(t *testing.T, c *writtest.Client, id string) {
 	}
 }
 
-// port is a port at which nothing listens.
-func closedPort(t *testing.T) uint16 {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort().Port()
-}
-
 func peerPort(h *writtest.House) uint16 { return h.At.Peers[0].(*net.TCPAddr).AddrPort().Port() }
 
 func pointAt(w *writtest.World, domain string, port uint16) {

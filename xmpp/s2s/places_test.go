@@ -67,7 +67,7 @@ func TestRFC6120_3_2_1_NextPlace(t *testing.T) {
 	w := writtest.NewWorld(t)
 	a := w.Join(t, storetest.SQLite(t), writtest.Domain)
 	b := w.Join(t, storetest.SQLite(t), writtest.Abroad)
-	w.Point("_xmpp-server._tcp."+writtest.Abroad, locate.Service{Host: writtest.Abroad, Port: closedPort(t), Priority: 1},
+	w.Point("_xmpp-server._tcp."+writtest.Abroad, locate.Service{Host: writtest.Abroad, Port: writtest.FreePort(t), Priority: 1},
 		locate.Service{Host: "gone.example", Port: 5269, Priority: 2}, locate.Service{Host: writtest.Abroad, Port: peerPort(a), Priority: 3}, // the wrong server
 		locate.Service{Host: writtest.Abroad, Port: peerPort(b), Priority: 4})
 	alice, bob := person(t, a, "alice"), person(t, b, "bob")

@@ -122,7 +122,7 @@ func TestAnsweredBeforeAcknowledged(t *testing.T) {
 	db := storetest.SQLite(t)
 	h := w.Join(t, db, writtest.Domain)
 	const there = "stranger.example"
-	pointAt(w, there, closedPort(t))
+	pointAt(w, there, writtest.FreePort(t))
 	alice := person(t, h, "alice")
 	stranger := arrive(t, w, h, there)
 	count(t, stranger)

@@ -26,7 +26,7 @@ func TestWhatWaitsSurvivesARestart(t *testing.T) {
 		a := w.Join(t, db, writtest.Domain, here)
 		b := w.Join(t, storetest.SQLite(t), writtest.Abroad)
 		bob := person(t, b, "bob")
-		pointAt(w, writtest.Abroad, closedPort(t))
+		pointAt(w, writtest.Abroad, writtest.FreePort(t))
 		alice := person(t, a, "alice")
 		for i := range 3 {
 			say(alice, bob.JID.String(), "m"+strconv.Itoa(i))
@@ -76,7 +76,7 @@ func TestRFC6120_8_3_3_16_Returned(t *testing.T) {
 	fake := clock.NewFake(time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))
 	db := storetest.SQLite(t)
 	a := w.Join(t, db, writtest.Domain, writtest.Fake(fake))
-	pointAt(w, writtest.Abroad, closedPort(t))
+	pointAt(w, writtest.Abroad, writtest.FreePort(t))
 	alice := person(t, a, "alice")
 	say(alice, "bob@"+writtest.Abroad, "first")
 	ping(alice, writtest.Abroad, "p")
@@ -142,7 +142,7 @@ func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	w := writtest.NewWorld(t)
 	a := w.Join(t, storetest.SQLite(t), writtest.Domain, func(o *server.Options) { o.Config.S2S.MaxQueue = 10 })
-	pointAt(w, writtest.Abroad, closedPort(t))
+	pointAt(w, writtest.Abroad, writtest.FreePort(t))
 	alice := person(t, a, "alice")
 	for i := range 10 {
 		say(alice, "bob@"+writtest.Abroad, "m"+strconv.Itoa(i))
@@ -164,7 +164,7 @@ func TestXEP0045_11_1_ServerThatIsGone(t *testing.T) {
 		fake := clock.NewFake(time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))
 		h := w.Join(t, storetest.SQLite(t), writtest.Domain, writtest.Fake(fake), func(o *server.Options) { o.Config.Rooms.Instant = "channel" })
 		const there, room = "stranger.example", "den@rooms." + writtest.Domain
-		pointAt(w, there, closedPort(t))
+		pointAt(w, there, writtest.FreePort(t))
 		alice := person(t, h, "alice")
 		alice.Write("<presence xmlns='jabber:client' to='" + room + "/Al'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
 		until(t, alice, "her subject", func(e *xml.Element) bool { return e.Child(xml.Client, "subject") != nil })
